@@ -7,7 +7,11 @@ const common = {
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
   moduleFileExtensions: ['ts', 'js', 'mjs', 'cjs', 'json', 'node'],
-  moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
+  moduleNameMapper: {
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+    '^zeromq$': '<rootDir>/test/setup/zeromq.cjs',
+    '^rocksdb$': '<rootDir>/test/setup/rocksdb.cjs',
+  },
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/image/'],
   transform: {
     '^.+\\.ts$': [
@@ -22,12 +26,19 @@ const common = {
   },
 };
 
-const project = (displayName, testMatch, testTimeout) => ({ ...common, displayName, testMatch, testTimeout });
+const project = (displayName, testMatch, setupFilesAfterEnv = []) => ({
+  ...common,
+  displayName,
+  testMatch,
+  setupFilesAfterEnv,
+});
+const slow = ['<rootDir>/test/setup/slow.cjs'];
 
 export default {
+  testTimeout: 20_000,
   projects: [
-    project('unit', ['<rootDir>/test/*.test.ts', '<rootDir>/test/unit/**/*.test.ts'], 20_000),
-    project('simulation', ['<rootDir>/test/simulation/**/*.test.ts'], 300_000),
-    project('process', ['<rootDir>/test/process/**/*.test.ts'], 180_000),
+    project('unit', ['<rootDir>/test/*.test.ts', '<rootDir>/test/unit/**/*.test.ts']),
+    project('simulation', ['<rootDir>/test/simulation/**/*.test.ts'], slow),
+    project('process', ['<rootDir>/test/process/**/*.test.ts'], slow),
   ],
 };
