@@ -1,0 +1,68 @@
+/** Relations that must hold between configuration values: each says what, and why it would fail otherwise. */
+import type { Config } from './schema.js';
+
+interface Relation {
+  readonly says: string;
+  readonly holds: (config: Config) => boolean;
+}
+
+export const RELATIONS: readonly Relation[] = [
+  {
+    says: 'turn.run_time_ms must be less than half of the silence allowed (link.heartbeat_interval_ms × link.liveness), else a busy host is taken for a dead one',
+    holds: ({ turn, link }) => turn.runTimeMs < (link.heartbeatIntervalMs * link.liveness) / 2,
+  },
+  {
+    says: 'message.max_body_bytes must be at most three quarters of link.max_frame_bytes, else a large body fits no frame',
+    holds: ({ message, link }) => message.maxBodyBytes <= link.maxFrameBytes * 0.75,
+  },
+  {
+    says: 'message.default_deadline_ms must be at most message.max_deadline_ms',
+    holds: ({ message }) => message.defaultDeadlineMs <= message.maxDeadlineMs,
+  },
+  {
+    says: 'message.default_deadline_ms must be longer than turn.run_time_ms, else a turn can not end in time',
+    holds: ({ message, turn }) => message.defaultDeadlineMs > turn.runTimeMs,
+  },
+  {
+    says: 'kernel.client_give_up_ms must be less than kernel.session_expiry_ms, else a client goes on with a session that is forgotten',
+    holds: ({ kernel }) => kernel.clientGiveUpMs < kernel.sessionExpiryMs,
+  },
+  {
+    says: 'message.window must be at most kernel.max_in_flight',
+    holds: ({ message, kernel }) => message.window <= kernel.maxInFlight,
+  },
+  {
+    says: 'message.window must be at most link.lane_envelopes, else the answers of one client overflow its lane',
+    holds: ({ message, link }) => message.window <= link.laneEnvelopes,
+  },
+  {
+    says: 'link.reconnect_first_ms must be at most link.reconnect_soon_max_ms, and that at most link.reconnect_worker_max_ms and link.reconnect_client_max_ms',
+    holds: ({ link }) =>
+      link.reconnectFirstMs <= link.reconnectSoonMaxMs &&
+      link.reconnectSoonMaxMs <= Math.min(link.reconnectWorkerMaxMs, link.reconnectClientMaxMs),
+  },
+  {
+    says: 'kernel.max_group_bytes must be at least message.max_body_bytes, else a large turn fits no group',
+    holds: ({ kernel, message }) => kernel.maxGroupBytes >= message.maxBodyBytes,
+  },
+  {
+    says: 'kernel.snapshots_per_group must be at most kernel.max_dirty_objects',
+    holds: ({ kernel }) => kernel.snapshotsPerGroup <= kernel.maxDirtyObjects,
+  },
+  {
+    says: 'host.batch must be at most host.mailbox',
+    holds: ({ host }) => host.batch <= host.mailbox,
+  },
+  {
+    says: 'turn.max_grow_bytes must be less than turn.resident_bytes',
+    holds: ({ turn }) => turn.maxGrowBytes < turn.residentBytes,
+  },
+  {
+    says: 'supervisor.backoff_first_ms must be at most supervisor.backoff_max_ms',
+    holds: ({ supervisor }) => supervisor.backoffFirstMs <= supervisor.backoffMaxMs,
+  },
+  {
+    says: 'kernel.notice_credit must be at most link.lane_envelopes',
+    holds: ({ kernel, link }) => kernel.noticeCredit <= link.laneEnvelopes,
+  },
+];

@@ -1,0 +1,5 @@
+/** Link state machine; see below. */
+export interface LinkTimes {
+  readonly heartbeatIntervalMs: number;
+  readonly liveness: number;
+}
