@@ -104,6 +104,18 @@ export const configSchema = z.strictObject({
     /** Tables of a journal up to this size are read through before it serves, those of a larger one in the background. */
     verifyAtOpenBytes: whole(64 * MiB, 0),
   }),
+  /** The client library. */
+  client: group({
+    /** Until the first welcome. */
+    connectMs: whole(10_000),
+    /** Requests that may wait for room in the window. */
+    backlog: whole(1_048_576),
+    /** Back-off after BUSY and CONFLICT. */
+    retryFirstMs: whole(5),
+    retryMaxMs: whole(1000),
+    /** Notices that may be under way to one subscription. */
+    noticeCredit: whole(256),
+  }),
   repl: group({
     historyLines: whole(5000, 0),
   }),
