@@ -1,0 +1,303 @@
+/**
+ * Owns: the fate of messages. Every message ends here exactly once: by an accepted turn, by an error that the kernel commits in its
+ * place, or by a refusal that changes nothing.
+ *
+ *   K1  At most one commit is accepted under an id: the message leaves `inFlight` in the same step.
+ *   K2  What a turn causes (answer, outbox, timers, notices) is bound to its seq and leaves through the gate (groups.ts, G1).
+ *   K3  A message from outbox or timer always ends with a commit that takes its key away; an error leaves a dead letter.
+ */
+import {
+  KERNEL_SESSION,
+  makeAttempt,
+  pack,
+  T,
+  TelosError,
+  type Attempt,
+  type Bytes,
+  type CommitBody,
+  type Content,
+  type Oid,
+  type Reply,
+  type Seq,
+  type SessionId,
+  type SlotChange,
+} from '../../protocol/index.js';
+import { keys, type DeadLetterRecord, type ImageIdentity, type OutboxRecord, type TurnRecord } from '../journal/index.js';
+import type { Config } from '../../config/index.js';
+import { applyTurn, type Applied } from './commit.js';
+import { Delivery } from './delivery.js';
+import { Grants } from './grants.js';
+import { Groups } from './groups.js';
+import type { Message } from './message.js';
+import { Notices } from './notices.js';
+import { AcceptedState, keep, type KObject } from './objects.js';
+import type { KernelFaults, KernelPorts } from './ports.js';
+import { Reader } from './reader.js';
+import { Router, type HostState } from './router.js';
+import { newSession, Sessions, type SavedReply, type Session } from './sessions.js';
+
+/** A turn waits this many turns before its objects' snapshots are written: a hot object costs one snapshot per so many turns. */
+const SNAPSHOT_LAG_TURNS = 8192;
+/** A grant may last this many times the running time of a turn: the turn itself, its loads, and a slow machine. */
+const GRANT_LIMIT_FACTOR = 4;
+
+export class KernelCore {
+  readonly state = new AcceptedState();
+  readonly sessions = new Sessions();
+  readonly groups: Groups;
+  readonly router: Router;
+  readonly grants: Grants;
+  readonly notices: Notices;
+  readonly reader: Reader;
+  readonly delivery: Delivery;
+  /** The pseudo session of outbox messages, timers and genesis. */
+  readonly own: Session;
+  nextOutgoing = 1;
+  turnsAccepted = 0;
+  readsAnswered = 0;
+  #attempts = 0;
+  #sessionCounter = 0;
+  now = 0;
+
+  constructor(
+    readonly config: Config,
+    readonly identity: ImageIdentity,
+    readonly ports: KernelPorts,
+    readonly faults: KernelFaults,
+  ) {
+    const { kernel, turn } = config;
+    this.groups = new Groups(
+      this.state,
+      { ...kernel, snapshotLagTurns: SNAPSHOT_LAG_TURNS },
+      (group) => ports.append(group),
+      faults.noGate === true,
+      identity.endSeq,
+      0,
+    );
+    this.router = new Router(kernel.shards, (host, envelope) => ports.toHost(host, envelope), () => ports.needQuarantine());
+    this.grants = new Grants(
+      (message) => message.host && ports.toHost(message.host.id, [T.GRANT, message.session, message.no]),
+      (message) => message.host && ports.toHost(message.host.id, [T.RETRY, message.session, message.no]),
+      turn.runTimeMs * GRANT_LIMIT_FACTOR,
+    );
+    this.notices = new Notices((peer, envelope) => ports.toClient(peer, envelope), kernel.maxSubscriptions, kernel.noticeCredit);
+    this.reader = new Reader((ticket, wanted) => ports.read(ticket, wanted), (ticket, range, limit) => ports.page(ticket, range, limit));
+    this.delivery = new Delivery(this);
+    this.own = newSession(KERNEL_SESSION, '', 'kernel', 0);
+    this.sessions.byId.set(KERNEL_SESSION, this.own);
+  }
+
+  nextAttempt(): Attempt {
+    return makeAttempt(this.identity.incarnation, ++this.#attempts);
+  }
+
+  nextSessionCounter(): number {
+    return ++this.#sessionCounter;
+  }
+
+  // ---- ends of a message ---------------------------------------------------------------------------------------------------
+
+  /** The turn is accepted: it has a place in the order now, and its effects wait at the gate. */
+  accept(message: Message, attempt: Attempt, bytes: Bytes, body: CommitBody, host: HostState | null, now: number): number {
+    const seq = this.groups.nextSeq();
+    const applied = applyTurn(this.state, body, attempt, seq);
+    const firstOutgoing = this.#send(message, body, seq, now);
+    this.#writeNames(applied);
+    this.#consume(message, body[7], now);
+    const record: TurnRecord = [
+      attempt,
+      message.session,
+      message.no,
+      message.origin,
+      message.sender,
+      message.oid ?? message.target,
+      message.selector,
+      now,
+      message.trace,
+      bytes,
+      applied.before,
+      applied.namesBefore,
+      firstOutgoing,
+      message.consumed,
+    ];
+    this.groups.add(record, bytes.length + 64);
+    this.turnsAccepted++;
+    if (host) for (const oid of body[2]) (this.state.objects.get(oid) as KObject).holders |= host.bit;
+    this.#tellHolders(applied, host);
+    this.#publish(applied, seq, now);
+    this.#answer(message, body[7], seq, seq, now);
+    return seq;
+  }
+
+  /** A turn that read and wrote nothing: its answer waits until all that it read is durable. */
+  acceptReadOnly(message: Message, reply: Reply, readSeq: number, now: number): void {
+    this.readsAnswered++;
+    this.#answer(message, reply, 0, readSeq, now);
+  }
+
+  /** The kernel's own word ends the message: saved, and no commit of it is accepted from now on. */
+  fail(message: Message, error: TelosError, now: number): void {
+    if (message.host) this.ports.toHost(message.host.id, [T.STOP_RUN, message.session, message.no]);
+    const body: CommitBody = [[], [], [], [], [], [], [], [false, null, error.toWire()]];
+    this.accept(message, this.nextAttempt(), pack(body), body, null, now);
+  }
+
+  /** Nothing happened: the sender may try again under the same id. */
+  decline(message: Message, error: TelosError, now: number): void {
+    if (message.owner === null) {
+      this.#leave(message, now, false);
+      this.delivery.again(message, now);
+      return;
+    }
+    this.#leave(message, now, true);
+    if (message.owner.peer !== 0) this.ports.toClient(message.owner.peer, [T.ERROR, message.no, error.toWire()]);
+  }
+
+  /** The sender has gone for good: the message is dropped wherever it is. */
+  abandon(message: Message, now: number): void {
+    if (message.host) this.ports.toHost(message.host.id, [T.STOP_RUN, message.session, message.no]);
+    this.#leave(message, now, true);
+  }
+
+  #leave(message: Message, now: number, forget: boolean): void {
+    if (forget) this.sessionOf(message).inFlight.delete(message.no);
+    this.grants.end(message, now);
+    this.router.finished(message, now);
+  }
+
+  sessionOf(message: Message): Session {
+    return message.owner ?? this.own;
+  }
+
+  #answer(message: Message, reply: Reply, seq: number, waitFor: number, now: number): void {
+    this.#leave(message, now, true);
+    const session = message.owner;
+    if (session === null) return;
+    const { no } = message;
+    const saved: SavedReply = { seq, body: keep(reply[1]), error: reply[2], open: false, persisted: false };
+    if (this.faults.noSavedReplies !== true) {
+      session.replies.set(no, saved);
+      if (seq > 0) this.groups.saveLater({ seq, session: session.id, no, reply: saved, wanted: () => session.replies.get(no) === saved });
+    }
+    this.groups.whenDurable(waitFor, () => {
+      saved.open = true;
+      this.sendReply(session, no, saved);
+    });
+  }
+
+  /** A provisional part of an answer. It shows that the message lives, so its deadline begins anew. */
+  partial(message: Message, part: number, body: Content, now: number): void {
+    if (message.deadline !== Infinity) message.deadline = now + message.patience;
+    const peer = message.owner?.peer ?? 0;
+    if (peer !== 0) this.ports.toClient(peer, [T.PARTIAL, message.no, part, body]);
+  }
+
+  sendReply(session: Session, no: number, reply: SavedReply): void {
+    if (session.peer === 0) return;
+    this.ports.toClient(session.peer, reply.error === null ? [T.ANSWER, no, reply.body, reply.seq] : [T.ERROR, no, reply.error]);
+  }
+
+  // ---- effects of an accepted turn -----------------------------------------------------------------------------------------
+
+  #send(message: Message, body: CommitBody, seq: Seq, now: number): number {
+    const first = this.nextOutgoing;
+    const cause = `${message.sender} > ${message.selector}`.slice(-200);
+    for (const [target, selector, args] of body[5]) {
+      const record: OutboxRecord = [target, selector, args, seq, cause, message.trace, now];
+      this.#putOutgoing(keys.outbox(this.nextOutgoing), record, 0, seq);
+    }
+    for (const [delay, target, selector, args] of body[6]) {
+      const due = Math.ceil(now + Math.max(0, delay));
+      this.#putOutgoing(keys.timer(due, this.nextOutgoing), [target, selector, args, seq, cause, message.trace, now], due, seq);
+    }
+    if (this.nextOutgoing !== first) this.groups.put(keys.meta('counters'), [this.nextOutgoing]);
+    return first;
+  }
+
+  #putOutgoing(key: Buffer, record: OutboxRecord, due: number, seq: number): void {
+    const no = this.nextOutgoing++;
+    this.groups.put(key, record);
+    this.groups.whenDurable(seq, () => {
+      if (due === 0) this.delivery.sent(no, record);
+      else this.delivery.armed(due, no, record);
+    });
+  }
+
+  #writeNames(applied: Applied): void {
+    for (const name of applied.namesChanged) {
+      const entry = this.state.names.get(name);
+      if (entry?.oid) this.groups.put(keys.name(name), [entry.oid, entry.attempt]);
+      else this.groups.delete(keys.name(name));
+    }
+  }
+
+  #consume(message: Message, reply: Reply, now: number): void {
+    if (message.consumed) this.groups.delete(message.consumed);
+    for (const [key] of message.recorded) this.groups.delete(keys.recorded(message.session, message.no, key));
+    if (message.strikes > 0) this.groups.delete(keys.strikes(message.session, message.no));
+    if (reply[0]) return;
+    if (message.owner !== null && message.strikes === 0) return;
+    if (message.consumed === null && message.strikes === 0) return;
+    this.#bury(message, reply, now);
+  }
+
+  #bury(message: Message, reply: Reply, now: number): void {
+    const error = reply[2] ?? new TelosError('INTERNAL', 'no error was given').toWire();
+    const history: DeadLetterRecord[2] = [...message.history, [now, `given up: ${error[0]} ${error[2]}`]];
+    const target = (message.oid ?? message.target) as Oid;
+    const original: OutboxRecord = [target, message.selector, message.args, 0 as Seq, message.sender, message.trace, message.time];
+    const id = this.nextOutgoing++;
+    this.groups.put(keys.meta('counters'), [this.nextOutgoing]);
+    this.groups.put(keys.deadLetter(id), [original, error, history, message.session, message.no, message.origin] satisfies DeadLetterRecord);
+    this.ports.log('warn', 'dead letter', { id, target, selector: message.selector, error: error[2] });
+  }
+
+  #tellHolders(applied: Applied, from: HostState | null): void {
+    const own = from?.bit ?? 0;
+    for (const [object, changes] of applied.changed) {
+      const others = object.holders & ~own;
+      if (others === 0) continue;
+      this.#toHolders(others, (host) => this.ports.toHost(host.id, [T.CHANGED, object.oid, object.shape, object.parents, changes]));
+    }
+    for (const name of applied.namesChanged) {
+      const entry = this.state.names.get(name);
+      if (entry) this.#toHolders(~own, (host) => this.ports.toHost(host.id, [T.NAMED, name, entry.oid, entry.attempt]));
+    }
+  }
+
+  #toHolders(bits: number, tell: (host: HostState) => void): void {
+    for (const host of this.router.hosts.values()) if ((host.bit & bits) !== 0) tell(host);
+  }
+
+  #publish(applied: Applied, seq: Seq, now: number): void {
+    if (!this.notices.watched || (applied.changed.length === 0 && applied.namesChanged.length === 0)) return;
+    const changes = applied.changed.map(([object, slots]): [Oid, string[]] => [object.oid, slots.map(([slot]: SlotChange) => slot)]);
+    this.groups.whenDurable(seq, () => this.notices.publish(seq, now, changes, (name) => this.state.names.get(name)?.oid ?? null));
+  }
+
+  /** A message of the kernel's own session: from the outbox, a timer, or genesis. */
+  ownMessage(fields: Pick<Message, 'no' | 'origin' | 'sender' | 'target' | 'selector' | 'args' | 'trace' | 'consumed'>, now: number): Message {
+    const message: Message = {
+      ...fields,
+      session: KERNEL_SESSION as SessionId,
+      owner: null,
+      oid: fields.target as Oid,
+      nameAttempt: 0 as Attempt,
+      time: now,
+      deadline: Infinity,
+      patience: Infinity,
+      recorded: this.own.recorded.get(fields.no) ?? [],
+      state: 'waiting',
+      host: null,
+      suspect: false,
+      waitsForService: false,
+      strikes: 0,
+      history: [],
+      notBefore: 0,
+      declined: 0,
+    };
+    this.own.inFlight.set(fields.no, message);
+    return message;
+  }
+}
+

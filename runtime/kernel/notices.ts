@@ -1,0 +1,78 @@
+/** Owns: who watches what. Notices leave only for durable turns; without credit they are counted, not kept: a gap in `part` shows it. */
+import { T, TelosError, type Oid, type ToClient } from '../../protocol/index.js';
+import type { PeerId } from './ports.js';
+
+interface Watch {
+  readonly peer: PeerId;
+  readonly sub: number;
+  readonly pattern: string;
+  credit: number;
+  part: number;
+}
+
+export class Notices {
+  readonly #byPeer = new Map<PeerId, Map<number, Watch>>();
+  /** By oid, by name, or `*`. */
+  readonly #byPattern = new Map<string, Set<Watch>>();
+
+  constructor(
+    private readonly send: (peer: PeerId, envelope: ToClient) => void,
+    private readonly limit: number,
+    private readonly maxCredit: number,
+  ) {}
+
+  get watched(): boolean {
+    return this.#byPattern.size > 0;
+  }
+
+  subscribe(peer: PeerId, sub: number, pattern: string, credit: number): void {
+    const watches = this.#byPeer.get(peer) ?? new Map<number, Watch>();
+    if (!watches.has(sub) && watches.size >= this.limit) throw new TelosError('BUSY', `this client has ${watches.size} subscriptions, the most it may have`);
+    this.unsubscribe(peer, sub);
+    const watch: Watch = { peer, sub, pattern, credit: Math.min(credit, this.maxCredit), part: 0 };
+    watches.set(sub, watch);
+    this.#byPeer.set(peer, watches);
+    const same = this.#byPattern.get(pattern) ?? new Set<Watch>();
+    same.add(watch);
+    this.#byPattern.set(pattern, same);
+  }
+
+  credit(peer: PeerId, sub: number, credit: number): void {
+    const watch = this.#byPeer.get(peer)?.get(sub);
+    if (watch) watch.credit = Math.min(this.maxCredit, watch.credit + credit);
+  }
+
+  unsubscribe(peer: PeerId, sub: number): void {
+    const watch = this.#byPeer.get(peer)?.get(sub);
+    if (watch === undefined) return;
+    this.#byPeer.get(peer)?.delete(sub);
+    const same = this.#byPattern.get(watch.pattern);
+    same?.delete(watch);
+    if (same?.size === 0) this.#byPattern.delete(watch.pattern);
+  }
+
+  forget(peer: PeerId): void {
+    for (const sub of [...(this.#byPeer.get(peer)?.keys() ?? [])]) this.unsubscribe(peer, sub);
+    this.#byPeer.delete(peer);
+  }
+
+  /** `namesOf` gives the names that are watched and stand for an oid now. */
+  publish(seq: number, time: number, changes: [oid: Oid, slots: string[]][], oidOfName: (name: string) => Oid | null): void {
+    const flat: (string | string[])[] = [];
+    for (const [oid, slots] of changes) flat.push(oid, slots);
+    for (const watch of this.#byPattern.get('*') ?? []) this.#notify(watch, seq, time, flat);
+    for (const [pattern, watches] of this.#byPattern) {
+      if (pattern === '*') continue;
+      const oid = pattern.startsWith('#') ? pattern : oidOfName(pattern);
+      const hit = changes.find(([changed]) => changed === oid);
+      if (hit) for (const watch of watches) this.#notify(watch, seq, time, [hit[0], hit[1]]);
+    }
+  }
+
+  #notify(watch: Watch, seq: number, time: number, changes: (string | string[])[]): void {
+    watch.part++;
+    if (watch.credit <= 0) return;
+    watch.credit--;
+    this.send(watch.peer, [T.NOTICE, watch.sub, watch.part, seq, time, changes]);
+  }
+}

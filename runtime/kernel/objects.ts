@@ -1,0 +1,167 @@
+/**
+ * Owns: the accepted state (objects and names, synced or not) as far as a host holds it or it is not yet in a snapshot.
+ * Doesn't own: what is durable (groups.ts), how it is read (reader.ts), who is told (kernel.ts).
+ *
+ *   O1  A slot's attempt is the one that the last *accepted* turn gave it; 0 and "absent" are the same.
+ *   O2  Objects are forgotten only when no host holds them and their snapshot is written; a turn that reads a forgotten object
+ *       is in conflict, never accepted.
+ *   O3  `seq` of a slot, shape, parents slot or name is the turn that made it, so an answer knows what it must wait for.
+ */
+import { ABSENT, PARENTS, SHAPE, type Attempt, type Content, type NameState, type ObjectState, type Oid, type SlotRow } from '../../protocol/index.js';
+import { decodeRecord, type NameRecord, type ObjectRecord } from '../journal/index.js';
+
+export const LOBBY = '#lobby' as Oid;
+
+export interface KSlot {
+  attempt: Attempt;
+  version: number;
+  content: Content;
+  seq: number;
+}
+
+export interface KObject {
+  readonly oid: Oid;
+  exists: boolean;
+  readonly slots: Map<string, KSlot>;
+  shape: Attempt;
+  shapeSeq: number;
+  parents: Attempt;
+  parentsSeq: number;
+  /** Bit set of the hosts that hold it. */
+  holders: number;
+  /** First turn that is not in the snapshot on disk; 0: clean. */
+  dirtySince: number;
+  /** Turns that wrote it since the snapshot. */
+  touched: number[];
+}
+
+export interface KName {
+  oid: Oid | null;
+  attempt: Attempt;
+  seq: number;
+}
+
+/** A key of conflict and grant: an oid, or `=` and a name. */
+export const nameKey = (name: string): string => `=${name}`;
+
+/** Bytes that outlive the frame which they came in. */
+export const keep = (content: Content): Content => (content instanceof Uint8Array ? Uint8Array.from(content) : content);
+
+export function newObject(oid: Oid, exists: boolean): KObject {
+  return { oid, exists, slots: new Map(), shape: ABSENT, shapeSeq: 0, parents: ABSENT, parentsSeq: 0, holders: 0, dirtySince: 0, touched: [] };
+}
+
+export class AcceptedState {
+  readonly objects = new Map<Oid, KObject>();
+  readonly names = new Map<string, KName>();
+  /** Dirty objects in the order in which they became dirty; entries before `dirtyHead` are done. */
+  #dirty: KObject[] = [];
+  #dirtyHead = 0;
+
+  get dirtyCount(): number {
+    return this.#dirty.length - this.#dirtyHead;
+  }
+
+  /** An object as the journal holds it. One that is known already stays as it is. */
+  adopt(oid: Oid, value: Uint8Array | undefined): KObject {
+    const known = this.objects.get(oid);
+    if (known) return known;
+    const object = newObject(oid, value !== undefined);
+    if (value !== undefined) {
+      const [, shape, parents, rows] = decodeRecord<ObjectRecord>(value, `object ${oid}`);
+      object.shape = shape;
+      object.parents = parents;
+      for (let i = 0; i < rows.length; i += 4) {
+        object.slots.set(rows[i] as string, { attempt: rows[i + 1] as Attempt, version: rows[i + 2] as number, content: keep(rows[i + 3] as Content), seq: 0 });
+      }
+    }
+    this.objects.set(oid, object);
+    return object;
+  }
+
+  adoptName(name: string, value: Uint8Array | undefined): KName {
+    const known = this.names.get(name);
+    if (known) return known;
+    const record = value === undefined ? null : decodeRecord<NameRecord>(value, `name ${name}`);
+    const entry: KName = { oid: record?.[0] ?? null, attempt: record?.[1] ?? ABSENT, seq: 0 };
+    this.names.set(name, entry);
+    return entry;
+  }
+
+  /** The attempt that a read of this slot must name, and the turn that made it. */
+  static slotAttempt(object: KObject, slot: string): Attempt {
+    if (slot === SHAPE) return object.shape;
+    if (slot === PARENTS) return object.parents;
+    return object.slots.get(slot)?.attempt ?? ABSENT;
+  }
+
+  static slotSeq(object: KObject, slot: string): number {
+    if (slot === PARENTS) return object.parentsSeq;
+    if (slot === SHAPE) return object.shapeSeq;
+    return object.slots.get(slot)?.seq ?? object.shapeSeq;
+  }
+
+  touch(object: KObject, seq: number): void {
+    if (object.dirtySince === 0) {
+      object.dirtySince = seq;
+      this.#dirty.push(object);
+    }
+    if (object.touched[object.touched.length - 1] !== seq) object.touched.push(seq);
+  }
+
+  /** The seq from which replay has to begin when everything up to `endSeq` is in the journal. */
+  replayMark(endSeq: number): number {
+    return this.#dirty[this.#dirtyHead]?.dirtySince ?? endSeq + 1;
+  }
+
+  /** Takes up to `limit` objects off the queue that became dirty at or before `before`; their snapshots must be written by the caller. */
+  takeDirty(limit: number, before: number): KObject[] {
+    const taken: KObject[] = [];
+    while (taken.length < limit) {
+      const object = this.#dirty[this.#dirtyHead];
+      if (object === undefined || object.dirtySince > before) break;
+      this.#dirtyHead++;
+      object.dirtySince = 0;
+      taken.push(object);
+    }
+    if (this.#dirtyHead > 4096 && this.#dirtyHead * 2 > this.#dirty.length) {
+      this.#dirty = this.#dirty.slice(this.#dirtyHead);
+      this.#dirtyHead = 0;
+    }
+    return taken;
+  }
+
+  /** Forgets the object if nobody needs it in memory. */
+  release(object: KObject): void {
+    if (object.holders === 0 && object.dirtySince === 0 && object.oid !== LOBBY) this.objects.delete(object.oid);
+  }
+
+  releaseHost(bit: number): void {
+    for (const object of this.objects.values()) {
+      if ((object.holders & bit) === 0) continue;
+      object.holders &= ~bit;
+      this.release(object);
+    }
+  }
+
+  snapshot(object: KObject, seq: number): ObjectRecord {
+    return [seq as ObjectRecord[0], object.shape, object.parents, rowsOf(object)];
+  }
+
+  stateOf(oid: Oid): ObjectState {
+    const object = this.objects.get(oid);
+    if (!object?.exists) return [oid, object?.shape ?? ABSENT, object?.parents ?? ABSENT, null];
+    return [oid, object.shape, object.parents, rowsOf(object)];
+  }
+
+  nameState(name: string): NameState {
+    const entry = this.names.get(name);
+    return [name, entry?.oid ?? null, entry?.attempt ?? ABSENT];
+  }
+}
+
+function rowsOf(object: KObject): SlotRow[] {
+  const rows: SlotRow[] = [];
+  for (const [slot, { attempt, version, content }] of object.slots) rows.push(slot, attempt, version, content);
+  return rows;
+}

@@ -1,0 +1,296 @@
+/**
+ * What is asked of the kernel beside messages: questions of clients (QUERY), look-ups of turns (service `kernel`), loads of hosts, and what time
+ * alone causes: deadlines, sessions that end.
+ */
+import {
+  pack,
+  QUERY_OPS,
+  T,
+  TelosError,
+  unpack,
+  type CommitBody,
+  type Dropped,
+  type Load,
+  type Oid,
+  type Query,
+  type QueryOp,
+  type SessionId,
+} from '../../protocol/index.js';
+import { decodeRecord, fieldsOf, keys, prefixRange, rangeOf, type DeadLetterRecord, type OutboxRecord, type SessionRecord } from '../journal/index.js';
+import type { KernelCore } from './core.js';
+import type { Message } from './message.js';
+import type { Done, Queries } from './queries.js';
+import type { HostState } from './router.js';
+import type { Session } from './sessions.js';
+import { Undo } from './undo.js';
+
+const EXPIRY_CHECK_MS = 3_600_000;
+const EXPIRY_PAGE = 512;
+const SYSTEM = 'kernel';
+
+export class Operations {
+  readonly #undo: Undo;
+  readonly #external = new Map<number, (error: TelosError | null, value: unknown, now: number) => void>();
+  #tickets = 0;
+  #lastExpiry = 0;
+
+  constructor(
+    private readonly core: KernelCore,
+    private readonly queries: Queries,
+  ) {
+    this.#undo = new Undo(core, queries);
+  }
+
+  // ---- questions of clients --------------------------------------------------------------------------------------------------------
+
+  /** A question is a message too: it has an id, a deadline, one answer. Those that write are turns of the kernel's own. */
+  query(session: Session, [, no, , deadline, op, bytes]: Query, now: number): void {
+    const { core } = this;
+    const patience = deadline > 0 ? Math.min(deadline, core.config.message.maxDeadlineMs) : core.config.message.defaultDeadlineMs;
+    const message: Message = {
+      session: session.id,
+      no,
+      origin: 0,
+      sender: session.agent,
+      owner: session,
+      target: SYSTEM,
+      oid: null,
+      nameAttempt: 0 as Message['nameAttempt'],
+      selector: op,
+      args: bytes,
+      time: now,
+      deadline: now + patience,
+      patience,
+      trace: '',
+      consumed: null,
+      recorded: [],
+      state: 'waiting',
+      host: null,
+      suspect: false,
+      waitsForService: false,
+      strikes: 0,
+      history: [],
+      notBefore: 0,
+      declined: 0,
+    };
+    session.inFlight.set(no, message);
+    try {
+      const args = unpack(bytes);
+      if (!Array.isArray(args)) throw new TelosError('BAD_ARGUMENT', `${op} takes a list of arguments`);
+      if (!(QUERY_OPS as readonly string[]).includes(op)) throw new TelosError('NOT_UNDERSTOOD', `the kernel does not understand ${JSON.stringify(op)}; it answers ${QUERY_OPS.join(', ')}`);
+      this.#perform(session, message, op as QueryOp, args);
+    } catch (error) {
+      core.fail(message, TelosError.from(error), now);
+    }
+  }
+
+  #perform(session: Session, message: Message, op: QueryOp, args: readonly unknown[]): void {
+    const done: Done = (error, value, now) => this.#finish(message, error, value, now);
+    switch (op) {
+      case 'inspect':
+        this.queries.inspect(args[0], done);
+        return;
+      case 'history':
+        this.queries.history(args[0], args[1], done);
+        return;
+      case 'names':
+        this.queries.names(done);
+        return;
+      case 'journal':
+        this.queries.journal(args[0], args[1], done);
+        return;
+      case 'deadLetters':
+        this.queries.deadLetters(done);
+        return;
+      case 'status':
+      case 'verify':
+        this.external(op, args, done);
+        return;
+      case 'undo':
+        needAuthor(session, op);
+        this.#undo.undo(message, args[0]);
+        return;
+      case 'deadLetterRetry':
+      case 'deadLetterDrop':
+        needAuthor(session, op);
+        this.#deadLetter(message, op, args[0]);
+        return;
+      case 'shutdown':
+        needAuthor(session, op);
+        this.external(op, args, done);
+        return;
+    }
+  }
+
+  #finish(message: Message, error: TelosError | null, value: unknown, now: number): void {
+    if (message.state === 'done') return;
+    if (error) this.core.fail(message, error, now);
+    else this.core.acceptReadOnly(message, [true, contentOf(value), null], 0, now);
+  }
+
+  #deadLetter(message: Message, op: 'deadLetterRetry' | 'deadLetterDrop', id: unknown): void {
+    this.queries.deadLetter(id, (error, letter, now) => {
+      if (message.state === 'done') return;
+      if (error || letter === null) this.core.fail(message, error ?? new TelosError('INTERNAL', 'no dead letter'), now);
+      else this.#settle(message, op, id as number, letter, now);
+    });
+  }
+
+  /** Retry sends under a new id; both take the letter away in the same commit. */
+  #settle(message: Message, op: string, id: number, [original, , , , , origin]: DeadLetterRecord, now: number): void {
+    const [target, selector, args] = original as OutboxRecord;
+    const retry = op === 'deadLetterRetry';
+    if (retry && !target.startsWith('#')) {
+      this.core.fail(message, new TelosError('BAD_ARGUMENT', `dead letter ${id} was for ${JSON.stringify(target)} (origin ${origin}), which is no object: send it anew`), now);
+      return;
+    }
+    this.core.groups.delete(keys.deadLetter(id));
+    const body: CommitBody = [[], [], [], [], [], retry ? [[target, selector, args]] : [], [], [true, retry ? this.core.nextOutgoing : true, null]];
+    this.core.accept(message, this.core.nextAttempt(), pack(body), body, null, now);
+  }
+
+  // ---- look-ups of turns --------------------------------------------------------------------------------------------------------------
+
+  service(_message: Message, op: string, args: Uint8Array, done: Done): void {
+    const [target, limit] = unpack(args) as unknown[];
+    if (op === 'history') this.queries.history(target, limit, done);
+    else if (op === 'names') this.queries.names(done);
+    else done(new TelosError('NOT_UNDERSTOOD', `the kernel has no look-up ${JSON.stringify(op)}`), null, this.core.now);
+  }
+
+  // ---- what only the wiring knows -------------------------------------------------------------------------------------------------------
+
+  external(op: string, args: readonly unknown[], done: Done): void {
+    const ticket = ++this.#tickets;
+    this.#external.set(ticket, done);
+    this.core.ports.external(ticket, op, args);
+  }
+
+  externalDone(ticket: number, error: TelosError | null, value: unknown, now: number): void {
+    const done = this.#external.get(ticket);
+    this.#external.delete(ticket);
+    done?.(error, value, now);
+  }
+
+  // ---- loads of hosts ---------------------------------------------------------------------------------------------------------------------
+
+  /** Answers with the state at the moment of sending, after which the host hears of every change (its bit is set). */
+  load(host: HostState, [, request, oids, names]: Load): void {
+    const { state, reader, ports, router } = this.core;
+    const missing = oids.filter((oid) => !state.objects.has(oid));
+    const unnamed = names.filter((name) => !state.names.has(name));
+    const answer = (): void => {
+      if (router.hosts.get(host.id) !== host) {
+        for (const oid of oids) this.#releaseIfUnused(oid);
+        return;
+      }
+      for (const oid of oids) {
+        const object = state.objects.get(oid) ?? state.adopt(oid, undefined);
+        object.holders |= host.bit;
+      }
+      ports.toHost(host.id, [T.LOADED, request, oids.map((oid) => state.stateOf(oid)), names.map((name) => state.nameState(name))]);
+    };
+    if (missing.length + unnamed.length === 0) {
+      answer();
+      return;
+    }
+    // What is there already may not be forgotten while the rest is read.
+    for (const oid of oids) {
+      const object = state.objects.get(oid);
+      if (object) object.holders |= host.bit;
+    }
+    reader.get([...missing.map((oid) => keys.object(oid)), ...unnamed.map((name) => keys.name(name))], (values) => {
+      missing.forEach((oid, i) => state.adopt(oid, values[i]));
+      unnamed.forEach((name, i) => state.adoptName(name, values[missing.length + i]));
+      answer();
+    });
+  }
+
+  #releaseIfUnused(oid: Oid): void {
+    const object = this.core.state.objects.get(oid);
+    if (object) this.core.state.release(object);
+  }
+
+  dropped(host: HostState, oids: Dropped[1]): void {
+    const { state } = this.core;
+    for (const oid of oids) {
+      const object = state.objects.get(oid as Oid);
+      if (object === undefined) continue;
+      object.holders &= ~host.bit;
+      state.release(object);
+    }
+  }
+
+  // ---- time -----------------------------------------------------------------------------------------------------------------------------------
+
+  checkDeadlines(now: number): void {
+    for (const session of this.core.sessions.byId.values()) {
+      for (const message of session.inFlight.values()) {
+        if (message.deadline > now) continue;
+        const waited = Math.round(now - message.time);
+        this.core.fail(message, new TelosError('DEADLINE', `${message.target || 'the turn'}.${message.selector} had not committed after ${waited} ms`), now);
+      }
+    }
+  }
+
+  endSession(session: Session, now: number): void {
+    const { core } = this;
+    for (const message of [...session.inFlight.values()]) core.abandon(message, now);
+    core.sessions.end(session);
+    core.groups.delete(keys.session(session.id));
+    for (const [no, reply] of session.replies) if (reply.persisted) core.groups.delete(keys.reply(session.id, no));
+  }
+
+  /** Sessions that nobody is connected to and whose replies are all in the journal need no memory. */
+  forgetIdleSessions(): void {
+    for (const session of this.core.sessions.byId.values()) {
+      const kept = session.peer !== 0 || session.inFlight.size > 0 || session.id === 0;
+      if (!kept && [...session.replies.values()].every((reply) => reply.persisted)) this.core.sessions.byId.delete(session.id);
+    }
+  }
+
+  /** Once an hour: headers of connected sessions are renewed; sessions not heard of for two days end. */
+  expireSessions(now: number): void {
+    if (now - this.#lastExpiry < EXPIRY_CHECK_MS) return;
+    const first = this.#lastExpiry === 0;
+    this.#lastExpiry = now;
+    if (!first) {
+      for (const { id, peer, lowest, key, agent } of this.core.sessions.byId.values()) {
+        if (peer !== 0) this.core.groups.put(keys.session(id), [now, lowest, key, agent] satisfies SessionRecord);
+      }
+    }
+    this.#expirePage(rangeOf('d'), now);
+  }
+
+  #expirePage(range: { gte?: Buffer; gt?: Buffer; lt: Buffer }, now: number): void {
+    const { core } = this;
+    core.reader.page(range, EXPIRY_PAGE, (rows) => {
+      for (const [key, value] of rows) {
+        const [id = 0, no = 0] = fieldsOf(key);
+        if (no !== 0 || id === 0 || key.length !== 17) continue;
+        const [lastHeard] = decodeRecord<SessionRecord>(value, `session ${id}`);
+        const live = core.sessions.byId.get(id as SessionId);
+        const heard = Math.max(lastHeard, live?.lastHeard ?? 0);
+        if ((live?.peer ?? 0) === 0 && now - heard > core.config.kernel.sessionExpiryMs) this.#removeSession(id as SessionId);
+      }
+      const last = rows[rows.length - 1];
+      if (last && rows.length === EXPIRY_PAGE) this.#expirePage({ gt: last[0], lt: range.lt }, now);
+    });
+  }
+
+  #removeSession(id: SessionId): void {
+    const { core } = this;
+    core.sessions.byId.delete(id);
+    core.reader.page(prefixRange(keys.session(id).subarray(0, 9)), EXPIRY_PAGE, (rows) => {
+      for (const [key] of rows) core.groups.delete(key);
+      if (rows.length === EXPIRY_PAGE) core.groups.whenWritten(() => this.#removeSession(id));
+    });
+  }
+}
+
+function needAuthor(session: Session, op: string): void {
+  if (!session.rights.includes('author')) throw new TelosError('FORBIDDEN', `${op} needs the author right; key ${session.key} has ${session.rights.join(', ') || 'none'}`);
+}
+
+const contentOf = (value: unknown): ReturnType<typeof pack> | string | number | boolean | null =>
+  value === null || value === undefined ? null : typeof value === 'object' ? pack(value) : (value as string | number | boolean);

@@ -1,0 +1,178 @@
+/**
+ * Brings the kernel to the state that the journal holds: snapshots up to the replay mark are true, the turns after it are applied again.
+ *
+ *   Y1  A turn is applied to an object only if the object's snapshot is older than the turn.
+ *   Y2  Saved replies of replayed turns are kept in memory until their session comes back or they get keys of their own.
+ *   Y3  Names, outbox, timers and dead letters need no replay: their keys were written in the group of their turn.
+ */
+import { checkCommitBody, unpack, type CommitBody, type Oid, type Recorded, type SessionId } from '../../protocol/index.js';
+import {
+  decodeRecord,
+  fieldsOf,
+  keys,
+  prefixRange,
+  rangeOf,
+  textOf,
+  type GroupRecord,
+  type ObjectRecord,
+  type ReplyRecord,
+  type SessionRecord,
+  type StrikesRecord,
+  type TurnRecord,
+} from '../journal/index.js';
+import { applyTurn } from './commit.js';
+import type { KernelCore } from './core.js';
+import { LOBBY } from './objects.js';
+import { newSession, type SavedReply, type Session } from './sessions.js';
+
+const RECORDS_PER_PAGE = 16;
+const ROWS_PER_PAGE = 512;
+
+export class Recovery {
+  /** Seq of the snapshot of each object that was loaded for the replay. */
+  readonly #snapshots = new Map<Oid, number>();
+
+  constructor(private readonly core: KernelCore) {}
+
+  run(done: (now: number) => void): void {
+    const { reader, identity } = this.core;
+    reader.get([keys.meta('replay'), keys.meta('counters'), keys.object(LOBBY)], ([mark, counters, lobby]) => {
+      if (counters) this.core.nextOutgoing = decodeRecord<[number]>(counters, 'm counters')[0];
+      const from = mark ? decodeRecord<[number]>(mark, 'm replay')[0] : 1;
+      this.#adopt(LOBBY, lobby);
+      if (from > identity.endSeq) this.#rest(done);
+      else reader.page({ gte: rangeOf('j').gte, lte: keys.record(from), reverse: true }, 1, ([row]) => this.#replay(row?.[0] ?? keys.record(from), from, done));
+      reader.flush();
+    });
+    reader.flush();
+  }
+
+  #adopt(oid: Oid, value: Uint8Array | undefined): void {
+    this.core.state.adopt(oid, value);
+    this.#snapshots.set(oid, value ? decodeRecord<ObjectRecord>(value, `object ${oid}`)[0] : 0);
+  }
+
+  #replay(from: Buffer, mark: number, done: (now: number) => void): void {
+    this.core.reader.page({ gte: from, lt: rangeOf('j').lt }, RECORDS_PER_PAGE, (rows) => {
+      const groups = rows.map(([key, value]) => decodeRecord<GroupRecord>(value, `journal record ${fieldsOf(key)[0] ?? 0}`));
+      const wanted = new Set<Oid>();
+      for (const [, , , turns] of groups) for (const turn of turns) for (const [oid] of turn[10]) if (!this.#snapshots.has(oid)) wanted.add(oid);
+      const oids = [...wanted];
+      this.core.reader.get(oids.map((oid) => keys.object(oid)), (values, now) => {
+        oids.forEach((oid, i) => this.#adopt(oid, values[i]));
+        for (const [, first, , turns] of groups) turns.forEach((turn, i) => first + i >= mark && this.#apply(turn, first + i));
+        const last = rows[rows.length - 1];
+        if (last === undefined || rows.length < RECORDS_PER_PAGE) this.#rest(done);
+        else this.#replay(Buffer.concat([last[0], Buffer.of(0)]), mark, done);
+        this.core.reader.flush();
+        this.core.now = now;
+      });
+      this.core.reader.flush();
+    });
+  }
+
+  #apply(turn: TurnRecord, seq: number): void {
+    const [attempt, sessionId, no, , , , , , , bytes, , namesBefore] = turn;
+    const body = checkCommitBody(unpack(bytes));
+    const newer = (oid: Oid): boolean => (this.#snapshots.get(oid) ?? 0) < seq;
+    const part: CommitBody = [[], [], body[2].filter(newer), body[3].filter(([oid]) => newer(oid)), [], [], [], body[7]];
+    for (const oid of body[2]) if (!this.#snapshots.has(oid)) this.#snapshots.set(oid, 0);
+    applyTurn(this.core.state, part, attempt, seq);
+    const names = new Map(body[4]);
+    const cameOrWent = namesBefore.some(([name, oid]) => (oid === null) !== ((names.get(name) ?? null) === null));
+    const lobby = this.core.state.objects.get(LOBBY);
+    if (cameOrWent && lobby && newer(LOBBY)) {
+      lobby.shape = attempt;
+      lobby.shapeSeq = seq;
+      this.core.state.touch(lobby, seq);
+    }
+    if (sessionId !== 0) this.#saveReply(sessionId, no, seq, body);
+  }
+
+  #saveReply(id: SessionId, no: number, seq: number, body: CommitBody): void {
+    const { sessions, groups } = this.core;
+    const session = sessions.byId.get(id) ?? this.#remember(id);
+    const [, content, error] = body[7];
+    const reply: SavedReply = { seq, body: content instanceof Uint8Array ? Uint8Array.from(content) : content, error, open: true, persisted: false };
+    session.replies.set(no, reply);
+    groups.saveLater({ seq, session: id, no, reply, wanted: () => sessions.byId.get(id) === session && session.replies.get(no) === reply });
+  }
+
+  #remember(id: SessionId): Session {
+    const session = newSession(id, '', '', 0);
+    session.loaded = false;
+    this.core.sessions.byId.set(id, session);
+    return session;
+  }
+
+  /** What needs no replay, and what belongs to the kernel's own session. */
+  #rest(done: (now: number) => void): void {
+    this.#dropEnded(() =>
+      this.#each(rangeOf('s'), (key, value) => this.#strikes(key, value), () =>
+        this.#each(prefixRange(keys.session(0).subarray(0, 9)), (key, value) => this.#recorded(this.core.own, key, value), (now) => {
+          this.core.delivery.start();
+          done(now);
+        }),
+      ),
+    );
+  }
+
+  /** Sessions that ended have no header any more: their replies are nobody's. */
+  #dropEnded(done: () => void): void {
+    const { sessions, reader } = this.core;
+    const found = [...sessions.byId.values()].filter((session) => !session.loaded);
+    reader.get(found.map(({ id }) => keys.session(id)), (values) => {
+      found.forEach((session, i) => values[i] === undefined && sessions.byId.delete(session.id));
+      done();
+      reader.flush();
+    });
+    reader.flush();
+  }
+
+  #each(range: { gte?: Buffer; gt?: Buffer; lt: Buffer }, step: (key: Buffer, value: Uint8Array) => void, done: (now: number) => void): void {
+    this.core.reader.page(range, ROWS_PER_PAGE, (rows, now) => {
+      for (const [key, value] of rows) step(key, value);
+      const last = rows[rows.length - 1];
+      if (last === undefined || rows.length < ROWS_PER_PAGE) done(now);
+      else this.#each({ gt: last[0], lt: range.lt }, step, done);
+    });
+  }
+
+  #strikes(key: Buffer, value: Uint8Array): void {
+    const [session = 0, no = 0] = fieldsOf(key);
+    this.core.delivery.strikes.set(`${session}.${no}`, decodeRecord<StrikesRecord>(value, `strikes of ${session}.${no}`));
+  }
+
+  #recorded(session: Session, key: Buffer, value: Uint8Array): void {
+    const [, no = 0] = fieldsOf(key);
+    const [ok, body] = decodeRecord<[boolean, Recorded[2]]>(value, `recorded answer for ${session.id}.${no}`);
+    const known = session.recorded.get(no) ?? [];
+    known.push([textOf(key.subarray(17)), ok, body]);
+    session.recorded.set(no, known);
+  }
+
+  /** Reads what the journal holds of a session of an earlier life. `null`: it has ended, or never was. */
+  session(id: SessionId, done: (session: Session | null, now: number) => void): void {
+    const session = this.core.sessions.byId.get(id) ?? newSession(id, '', '', 0);
+    let header: SessionRecord | null = null;
+    const step = (key: Buffer, value: Uint8Array): void => {
+      const [, no = 0] = fieldsOf(key);
+      if (key.length > 17) this.#recorded(session, key, value);
+      else if (no === 0) header = decodeRecord<SessionRecord>(value, `session ${id}`);
+      else if (!session.replies.has(no)) {
+        const [seq, , body, error] = decodeRecord<ReplyRecord>(value, `saved reply ${id}.${no}`);
+        session.replies.set(no, { seq, body, error, open: true, persisted: true });
+      }
+    };
+    this.#each(prefixRange(keys.session(id).subarray(0, 9)), step, (now) => {
+      if (header === null) {
+        this.core.sessions.byId.delete(id);
+        done(null, now);
+        return;
+      }
+      const [lastHeard, lowest, key, agent] = header as SessionRecord;
+      Object.assign(session, { key, agent, lowest: Math.max(session.lowest, lowest), lastHeard, loaded: true } satisfies Partial<Session>);
+      done(session, now);
+    });
+  }
+}
