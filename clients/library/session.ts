@@ -1,0 +1,455 @@
+/**
+ * The client's half of a session: a pure state machine. Time (`now`: ms of a clock that never goes back) and randomness are passed in,
+ * all output goes through a `SessionPort`. connect.ts wires it to a socket, the simulation to a virtual network.
+ *
+ *     const session = new ClientSession(limits, port, random)
+ *     session.id                                 // goes into the Hello; 0 asks for a new one
+ *     session.onWelcome(id, window, now)         // after each greeting: all that is unanswered leaves again, under the same number
+ *     session.onLost(now)                        // the link is gone
+ *     session.onRefused(error, now)              // the kernel refused the greeting (EXPIRED: the session is forgotten)
+ *     session.onEnvelope(envelope, now)          // ANSWER, ERROR, PARTIAL, NOTICE
+ *     session.tick(now)                          // every 10 to 50 ms while `session.busy` or the link is down
+ *     const r = session.ask({target, selector, args, origin, deadlineMs?, trace?}, sink, now)
+ *     const r = session.query({op, args, deadlineMs?}, sink, now)
+ *     session.cancel(r, now)                     // the sink hears CANCELLED, or the answer if that was faster
+ *     const s = session.subscribe(pattern, credit, noticeSink, now);  s.taken(n, now);  s.end()
+ *     session.close()                            // all that is open fails with CLOSED
+ *
+ * Owns: message numbers, the lowest one still waited for, the window, resends, back-off, deadlines, subscriptions.
+ * Does not own: sockets, timers, the form of values.
+ *
+ * Invariants (the tests name them):
+ *   C1  A number of a session stands for one request for ever; it is given at the first sending, in the order of the asks.
+ *   C2  Every request is settled exactly once: by the kernel's verdict, or here by one of the errors below.
+ *   C3  `lowest` never falls within a session and never passes a number that is still waited for.
+ *   C4  At most `window` requests are numbered and unsettled; at most `backlog` more wait without a number.
+ *   C5  A request of an ended session that was sent is never sent in another; one that was never sent moves on.
+ *   C6  OUTCOME_UNKNOWN only where the kernel could not be reached (or was mute for `graceMs`) when the deadline passed, or for
+ *       `giveUpMs`; BUSY and CONFLICT are thrown only at the deadline.
+ */
+import {
+  T,
+  TelosError,
+  isRetryable,
+  type Answer,
+  type Bytes,
+  type Content,
+  type ErrorAnswer,
+  type FromClient,
+  type Origin,
+  type Partial_,
+  type ToClient,
+  type WireError,
+} from '../../protocol/index.js';
+import { Subscription, type NoticeSink } from './subscription.js';
+
+export interface SessionLimits {
+  /** Requests that may be outstanding; the kernel's welcome may lower it. */
+  readonly window: number;
+  /** Requests that may wait behind the window; more are refused BUSY. */
+  readonly backlog: number;
+  readonly defaultDeadlineMs: number;
+  readonly maxDeadlineMs: number;
+  /** Without the kernel for so long, the session is given up. */
+  readonly giveUpMs: number;
+  /** How long past a deadline a connected kernel is given to say so itself. */
+  readonly graceMs: number;
+  readonly backoffFirstMs: number;
+  readonly backoffMaxMs: number;
+}
+
+export interface SessionPort {
+  /** Hands an envelope to the link. False: the lane is full and it was not taken; it is offered again at the next tick. */
+  send(envelope: FromClient): boolean;
+  /** The session is dead: greet the kernel again, with `session.id`, which is 0 now. */
+  greetAnew(): void;
+}
+
+/** Who hears of one request. `done` or `failed` is called exactly once. */
+export interface Sink {
+  done(body: Content, seq: number): void;
+  failed(error: TelosError): void;
+  /** A provisional part, counted from 1. Part 1 again: the message is run anew, what came before is void. */
+  partial?(part: number, body: Content): void;
+}
+
+export interface AskSpec {
+  readonly target: string;
+  readonly selector: string;
+  readonly args: Bytes;
+  readonly origin: Origin;
+  readonly deadlineMs?: number | undefined;
+  readonly trace?: string | undefined;
+}
+
+export interface QuerySpec {
+  readonly op: string;
+  readonly args: Bytes;
+  readonly deadlineMs?: number | undefined;
+}
+
+const NEW = 0;
+const WAITS = 4; // in the backlog, without a number
+const SENT = 1; // numbered, with the link
+const RESEND = 2; // numbered, to be sent again once `retryAt` has come
+const SETTLED = 3;
+
+/** One request. Opaque to the outside but for `no`. */
+export class Request {
+  /** Message number; 0 before the first sending. */
+  no = 0;
+  state = NEW;
+  retryAt = 0;
+  tries = 0;
+  cancelled = false;
+  lastPart = 0;
+  lastError: TelosError | null = null;
+
+  constructor(
+    readonly sink: Sink,
+    /** Selector, or null for a query. */
+    readonly selector: string | null,
+    readonly target: string,
+    readonly args: Bytes,
+    readonly origin: Origin,
+    public trace: string,
+    readonly deadlineMs: number,
+    public deadline: number,
+  ) {}
+
+  get settled(): boolean {
+    return this.state === SETTLED;
+  }
+
+  describe(): string {
+    if (this.selector === null) return `query ${this.target}`;
+    return this.target === '' ? 'a turn' : `${this.target}.${this.selector}`;
+  }
+}
+
+export class ClientSession {
+  /** Granted by the kernel; 0: none yet, or given up. */
+  id = 0;
+  private connected = false;
+  private closed = false;
+  private lastReached: number | null = null;
+  private window: number;
+  private nextNo = 1;
+  private lowest = 1;
+  /** Numbered and unsettled, in order of number. */
+  private readonly open = new Map<number, Request>();
+  private resends = 0;
+  private backlog: Request[] = [];
+  private backlogHead = 0;
+  /** Unsettled requests in the backlog. */
+  private queued = 0;
+  /** No deadline or back-off ends before this; may be too early, never too late. */
+  private nextDue = Infinity;
+  private nextSub = 1;
+  private readonly subscriptions = new Map<number, Subscription>();
+  private readonly tracePrefix: string;
+
+  constructor(
+    private readonly limits: SessionLimits,
+    private readonly port: SessionPort,
+    private readonly random: () => number,
+  ) {
+    this.window = limits.window;
+    this.tracePrefix = `${Math.floor(random() * 36 ** 6).toString(36)}.`;
+  }
+
+  /** Requests that are not settled. */
+  get outstanding(): number {
+    return this.open.size + this.queued;
+  }
+
+  /** True while `tick` has something to watch. */
+  get busy(): boolean {
+    return this.outstanding > 0;
+  }
+
+  // ---- requests -----------------------------------------------------------------------------------------------------------
+
+  ask(spec: AskSpec, sink: Sink, now: number): Request {
+    const deadlineMs = this.deadlineOf(spec.deadlineMs);
+    return this.begin(
+      new Request(sink, spec.selector, spec.target, spec.args, spec.origin, spec.trace ?? '', deadlineMs, now + deadlineMs),
+      now,
+    );
+  }
+
+  query(spec: QuerySpec, sink: Sink, now: number): Request {
+    const deadlineMs = this.deadlineOf(spec.deadlineMs);
+    return this.begin(new Request(sink, null, spec.op, spec.args, 0, '', deadlineMs, now + deadlineMs), now);
+  }
+
+  cancel(request: Request, now: number): void {
+    if (request.state === SETTLED || request.cancelled) return;
+    request.cancelled = true;
+    if (request.no === 0 || (request.state === RESEND && request.lastError !== null)) {
+      return this.fail(request, new TelosError('CANCELLED', `${request.describe()} was cancelled by its sender`));
+    }
+    if (request.state === SENT && this.connected && !this.port.send([T.CANCEL, request.no])) this.sendLater(request, now);
+  }
+
+  private deadlineOf(asked: number | undefined): number {
+    if (asked === undefined) return this.limits.defaultDeadlineMs;
+    if (!(asked > 0)) throw new TelosError('BAD_ARGUMENT', `a deadline of ${asked} ms is not above 0`);
+    return Math.min(asked, this.limits.maxDeadlineMs);
+  }
+
+  private begin(request: Request, now: number): Request {
+    if (this.closed) {
+      this.fail(request, new TelosError('CLOSED', `${request.describe()} was asked after close()`));
+      return request;
+    }
+    if (request.deadline < this.nextDue) this.nextDue = request.deadline;
+    const direct = this.connected && this.queued === 0 && this.open.size < this.window;
+    if (direct && this.sendFirst(request, now)) return request;
+    if (this.queued >= this.limits.backlog) {
+      const message = `${this.limits.backlog} requests wait already; ${request.describe()} found no room`;
+      this.fail(request, new TelosError('BUSY', message, { remedy: 'await some of the answers before asking more' }));
+      return request;
+    }
+    request.state = WAITS;
+    this.backlog.push(request);
+    this.queued++;
+    return request;
+  }
+
+  /** Gives the request its number and sends it. False: the lane is full, nothing has changed. */
+  private sendFirst(request: Request, now: number): boolean {
+    request.no = this.nextNo;
+    if (request.trace === '') request.trace = this.tracePrefix + request.no.toString(36);
+    if (!this.transmit(request, now)) {
+      request.no = 0;
+      return false;
+    }
+    this.nextNo++;
+    request.state = SENT;
+    this.open.set(request.no, request);
+    return true;
+  }
+
+  private transmit(r: Request, now: number): boolean {
+    const left = Math.max(1, Math.ceil(r.deadline - now));
+    return r.selector === null
+      ? this.port.send([T.QUERY, r.no, this.lowest, left, r.target, r.args])
+      : this.port.send([T.ASK, r.no, this.lowest, left, r.trace, r.target, r.selector, r.args, r.origin]);
+  }
+
+  private sendLater(request: Request, at: number): void {
+    if (request.state !== RESEND) this.resends++;
+    request.state = RESEND;
+    request.retryAt = at;
+    if (at < this.nextDue) this.nextDue = at;
+  }
+
+  /** Sends what may leave now: repeats first (they are older), then the backlog as far as the window allows. */
+  private pump(now: number): void {
+    if (!this.connected) return;
+    if (this.resends > 0 && !this.pumpResends(now)) return;
+    while (this.queued > 0 && this.open.size < this.window) {
+      const request = this.backlog[this.backlogHead] as Request;
+      if (request.state === WAITS) {
+        if (!this.sendFirst(request, now)) break;
+        this.queued--;
+      }
+      this.backlogHead++;
+    }
+    this.trimBacklog();
+  }
+
+  /** Lets go of what has left the backlog or was settled in it, rarely enough to cost nothing. */
+  private trimBacklog(): void {
+    if (this.backlog.length < 2 * this.queued + 1024 && (this.queued > 0 || this.backlog.length === 0)) return;
+    this.backlog = this.backlog.slice(this.backlogHead).filter(({ state }) => state === WAITS);
+    this.backlogHead = 0;
+  }
+
+  private pumpResends(now: number): boolean {
+    for (const request of this.open.values()) {
+      if (request.state !== RESEND || request.retryAt > now) continue;
+      if (!this.transmit(request, now)) return false;
+      if (request.cancelled && !this.port.send([T.CANCEL, request.no])) return false;
+      request.state = SENT;
+      request.lastError = null;
+      if (--this.resends === 0) break;
+    }
+    return true;
+  }
+
+  // ---- the link -----------------------------------------------------------------------------------------------------------
+
+  onWelcome(id: number, window: number, now: number): void {
+    if (id !== this.id) {
+      this.endSession((r) => new TelosError('EXPIRED', `the kernel no longer knows the session in which ${r.describe()} was sent`));
+      this.id = id;
+    }
+    this.connected = true;
+    this.lastReached = now;
+    this.window = Math.max(1, Math.min(window, this.limits.window));
+    for (const request of this.open.values()) if (request.state === SENT) this.sendLater(request, now);
+    for (const subscription of this.subscriptions.values()) subscription.establish();
+    this.pump(now);
+  }
+
+  onLost(now: number): void {
+    if (this.connected) this.lastReached = now;
+    this.connected = false;
+    this.nextDue = Math.min(this.nextDue, now);
+    for (const subscription of this.subscriptions.values()) subscription.interrupted();
+  }
+
+  /** The kernel refused the greeting. EXPIRED ends the session; other refusals change nothing, the link tries again. */
+  onRefused(error: TelosError, now: number): void {
+    this.onLost(now);
+    if (error.code !== 'EXPIRED') return;
+    this.endSession(() => error);
+    this.port.greetAnew();
+  }
+
+  onEnvelope(envelope: ToClient, now: number): void {
+    switch (envelope[0]) {
+      case T.ANSWER:
+        return this.onAnswer(envelope, now);
+      case T.ERROR:
+        return this.onError(envelope, now);
+      case T.PARTIAL:
+        return this.onPartial(envelope, now);
+      case T.NOTICE:
+        return this.subscriptions.get(envelope[1])?.onNotice(envelope);
+    }
+  }
+
+  private onAnswer([, no, body, seq]: Answer, now: number): void {
+    const request = this.open.get(no);
+    if (request === undefined) return;
+    this.settle(request);
+    request.sink.done(body, seq);
+    if (this.queued > 0) this.pump(now);
+  }
+
+  private onError([, no, wire]: ErrorAnswer, now: number): void {
+    const request = this.open.get(no);
+    if (request === undefined) return;
+    if (isRetryable(wire[0])) return this.onRetryable(request, wire, now);
+    this.fail(request, TelosError.fromWire(wire));
+    if (wire[0] === 'EXPIRED') this.renew();
+    else if (this.queued > 0) this.pump(now);
+  }
+
+  private onRetryable(request: Request, wire: WireError, now: number): void {
+    const error = TelosError.fromWire(wire);
+    if (request.cancelled) return this.fail(request, new TelosError('CANCELLED', `${request.describe()} was cancelled by its sender`));
+    if (now >= request.deadline) return this.fail(request, error);
+    const exponential = Math.min(this.limits.backoffMaxMs, this.limits.backoffFirstMs * 2 ** Math.min(request.tries++, 20));
+    this.sendLater(request, Math.min(request.deadline, now + exponential * (0.5 + this.random() / 2)));
+    request.lastError = error;
+  }
+
+  private onPartial([, no, part, body]: Partial_, now: number): void {
+    const request = this.open.get(no);
+    if (request === undefined) return;
+    request.deadline = now + request.deadlineMs;
+    if (part !== 1 && part <= request.lastPart) return;
+    request.lastPart = part;
+    request.sink.partial?.(part, body);
+  }
+
+  // ---- time ---------------------------------------------------------------------------------------------------------------
+
+  tick(now: number): void {
+    if (!this.connected && this.id !== 0 && this.lastReached !== null && now - this.lastReached >= this.limits.giveUpMs) {
+      const hours = Math.round((now - this.lastReached) / 360_000) / 10;
+      this.endSession((r) => new TelosError('OUTCOME_UNKNOWN', `the kernel was not reached for ${hours} h; ${r.describe()} is given up`));
+    }
+    if (now >= this.nextDue) this.expire(now);
+    this.pump(now);
+  }
+
+  private expire(now: number): void {
+    this.nextDue = Infinity;
+    for (const request of this.open.values()) this.expireOne(request, now);
+    for (let i = this.backlogHead; i < this.backlog.length; i++) this.expireOne(this.backlog[i] as Request, now);
+    this.trimBacklog();
+  }
+
+  private expireOne(request: Request, now: number): void {
+    if (request.state === SETTLED) return;
+    const backingOff = request.state === RESEND && request.lastError !== null;
+    const end = this.connected && request.no !== 0 && !backingOff ? request.deadline + this.limits.graceMs : request.deadline;
+    if (now >= end) return this.fail(request, this.verdictAtDeadline(request, backingOff));
+    const due = backingOff ? Math.min(end, Math.max(request.retryAt, now + 1)) : end;
+    if (due < this.nextDue) this.nextDue = due;
+  }
+
+  private verdictAtDeadline(request: Request, backingOff: boolean): TelosError {
+    if (backingOff) return request.lastError as TelosError;
+    const what = `${request.describe()} had ${request.deadlineMs} ms`;
+    if (request.no === 0 && this.connected) {
+      const remedy = 'await some of the answers before asking more, or set a longer deadline';
+      return new TelosError('DEADLINE', `${what}, and waited all of it for room in the window`, { remedy });
+    }
+    if (request.no === 0) {
+      const remedy = 'it was never sent; see `telos status`, then send again';
+      return new TelosError('OUTCOME_UNKNOWN', `${what}, and the kernel was not reached`, { remedy, details: { sent: false } });
+    }
+    return new TelosError('OUTCOME_UNKNOWN', `${what}, and the kernel could not be reached by then`, { details: { sent: true } });
+  }
+
+  // ---- settling -----------------------------------------------------------------------------------------------------------
+
+  private settle(request: Request): void {
+    if (request.state === RESEND) this.resends--;
+    if (request.state === WAITS) this.queued--;
+    request.state = SETTLED;
+    if (request.no === 0 || !this.open.delete(request.no)) return;
+    if (request.no !== this.lowest) return;
+    do this.lowest++;
+    while (this.lowest < this.nextNo && !this.open.has(this.lowest));
+  }
+
+  private fail(request: Request, error: TelosError): void {
+    this.settle(request);
+    request.sink.failed(error);
+  }
+
+  /** Fails all that was sent in this session (C5) and forgets it. */
+  private endSession(reason: (request: Request) => TelosError): void {
+    for (const request of [...this.open.values()]) this.fail(request, reason(request));
+    this.id = 0;
+    this.nextNo = 1;
+    this.lowest = 1;
+    this.lastReached = null;
+  }
+
+  private renew(): void {
+    this.connected = false;
+    this.endSession((r) => new TelosError('EXPIRED', `the kernel no longer knows the session in which ${r.describe()} was sent`));
+    this.port.greetAnew();
+  }
+
+  close(): void {
+    this.closed = true;
+    const closed = (r: Request): TelosError =>
+      new TelosError('CLOSED', `the connection was closed before ${r.describe()} was answered`, r.no === 0 ? { remedy: 'it was never sent' } : {});
+    for (const request of this.backlog.slice(this.backlogHead)) if (request.state === WAITS) this.fail(request, closed(request));
+    this.backlog = [];
+    this.backlogHead = 0;
+    this.endSession(closed);
+    for (const subscription of [...this.subscriptions.values()]) subscription.end();
+  }
+
+  // ---- subscriptions --------------------------------------------------------------------------------------------------------
+
+  /** @param pattern a name, an oid, or `*` @param credit notices that may be under way before `taken` is called */
+  subscribe(pattern: string, credit: number, sink: NoticeSink): Subscription {
+    const no = this.nextSub++;
+    const send = (envelope: FromClient): boolean => this.connected && this.port.send(envelope);
+    const subscription = new Subscription(no, pattern, credit, sink, send, () => this.subscriptions.delete(no));
+    this.subscriptions.set(no, subscription);
+    if (this.connected) subscription.establish();
+    return subscription;
+  }
+}

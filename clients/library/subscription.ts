@@ -1,0 +1,68 @@
+/**
+ * One subscription to change notices: established anew after every greeting, with credit given back as notices are taken.
+ * Pure, like session.ts.
+ *
+ * Invariants:
+ *   S1  The kernel is never granted more notices than `credit` beyond those taken.
+ *   S2  Whoever listens is told (`gap`) when notices may be missing: after a reconnect, or when the parts do not count up.
+ */
+import { T, type FromClient, type Notice } from '../../protocol/index.js';
+
+export interface NoticeSink {
+  /** A durable turn changed what is watched. `changes`: [oid, [slot, …], …] */
+  notice(seq: number, time: number, changes: (string | string[])[]): void;
+  /** Notices may have been missed before the next one. */
+  gap?(): void;
+  /** The subscription ended: by `end()` or `close()`. */
+  ended?(): void;
+}
+
+export class Subscription {
+  private nextPart = 1;
+  private takenSinceCredit = 0;
+  private missed = false;
+  private ended = false;
+
+  constructor(
+    readonly no: number,
+    readonly pattern: string,
+    private readonly credit: number,
+    private readonly sink: NoticeSink,
+    private readonly send: (envelope: FromClient) => boolean,
+    private readonly forget: () => void,
+  ) {}
+
+  /** Called at each greeting. */
+  establish(): void {
+    this.nextPart = 1;
+    this.takenSinceCredit = 0;
+    this.send([T.SUBSCRIBE, this.no, this.pattern, this.credit]);
+  }
+
+  interrupted(): void {
+    this.missed = true;
+  }
+
+  onNotice([, , part, seq, time, changes]: Notice): void {
+    if (part !== this.nextPart) this.missed = true;
+    this.nextPart = part + 1;
+    if (this.missed) this.sink.gap?.();
+    this.missed = false;
+    this.sink.notice(seq, time, changes);
+  }
+
+  /** The listener is done with `count` notices: gives the credit back, half a window at a time. */
+  taken(count: number): void {
+    this.takenSinceCredit += count;
+    if (this.takenSinceCredit * 2 < this.credit) return;
+    if (this.send([T.CREDIT, this.no, this.takenSinceCredit])) this.takenSinceCredit = 0;
+  }
+
+  end(): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.send([T.UNSUBSCRIBE, this.no]);
+    this.forget();
+    this.sink.ended?.();
+  }
+}

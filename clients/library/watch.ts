@@ -1,0 +1,91 @@
+/** Change notices as a program takes them: one at a time to a listener, or as an async iterator. Bounded by the credit. */
+import type { Connection } from './connection.js';
+import type { Handle } from './handle.js';
+import type { NoticeSink, Subscription } from './subscription.js';
+
+export interface ImageNotice {
+  /** The turn that changed it. */
+  readonly seq: number;
+  /** When it was committed, ms since the epoch. */
+  readonly time: number;
+  readonly changes: { readonly object: Handle; readonly oid: string; readonly slots: readonly string[] }[];
+  /** Notices before this one may be missing: after a reconnect, or when the listener was too slow. */
+  readonly gap: boolean;
+}
+
+export class Watch implements AsyncIterableIterator<ImageNotice>, NoticeSink {
+  private readonly queue: ImageNotice[] = [];
+  private waiting: ((result: IteratorResult<ImageNotice>) => void) | null = null;
+  private hadGap = false;
+  private over = false;
+  private readonly subscription: Subscription;
+
+  constructor(
+    connection: Connection,
+    pattern: string,
+    credit: number,
+    private readonly handleTo: (oid: string) => unknown,
+    listener?: (notice: ImageNotice) => unknown,
+  ) {
+    this.subscription = connection.session.subscribe(pattern, credit, this);
+    if (listener !== undefined) void this.deliver(listener);
+  }
+
+  notice(seq: number, time: number, flat: (string | string[])[]): void {
+    const changes: ImageNotice['changes'] = [];
+    for (let i = 0; i + 1 < flat.length; i += 2) {
+      const oid = flat[i] as string;
+      changes.push({ object: this.handleTo(oid), oid, slots: flat[i + 1] as string[] });
+    }
+    const notice = { seq, time, changes, gap: this.hadGap };
+    this.hadGap = false;
+    if (this.waiting === null) {
+      this.queue.push(notice);
+      return;
+    }
+    this.subscription.taken(1);
+    this.waiting({ value: notice, done: false });
+    this.waiting = null;
+  }
+
+  gap(): void {
+    this.hadGap = true;
+  }
+
+  ended(): void {
+    this.over = true;
+    this.waiting?.({ value: undefined, done: true });
+    this.waiting = null;
+  }
+
+  next(): Promise<IteratorResult<ImageNotice>> {
+    const notice = this.queue.shift();
+    if (notice !== undefined) {
+      this.subscription.taken(1);
+      return Promise.resolve({ value: notice, done: false });
+    }
+    if (this.over) return Promise.resolve({ value: undefined, done: true });
+    return new Promise((resolve) => {
+      this.waiting = resolve;
+    });
+  }
+
+  /** Ends the subscription. */
+  close(): void {
+    this.subscription.end();
+  }
+
+  return(): Promise<IteratorResult<ImageNotice>> {
+    this.close();
+    return Promise.resolve({ value: undefined, done: true });
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /** A listener that throws ends nothing but itself: the error is unhandled, as in any event handler. */
+  private async deliver(listener: (notice: ImageNotice) => unknown): Promise<void> {
+    for await (const notice of this) await listener(notice);
+  }
+}
