@@ -51,13 +51,21 @@ export interface JournalStats {
 }
 
 export interface JournalPort {
+  /** As it was when the journal was opened. */
   readonly identity: ImageIdentity;
-  /** @throws TelosError DISK_FULL, STORAGE_FAILED; after a rejection the journal must be closed and opened anew. */
+  /** True: there was no room to open it for writing (or only reading was asked for). Every append rejects, nothing is lost. */
+  readonly readOnly: boolean;
+  /** @throws TelosError DISK_FULL, STORAGE_FAILED, READ_ONLY (opened for reading only); after a rejection the journal must be closed and opened anew. */
   append(group: GroupWrite): Promise<void>;
   /** Values in the order of `keys`, undefined where there is none. @throws TelosError DAMAGED, STORAGE_FAILED */
   getMany(keys: readonly Key[]): Promise<(Buffer | undefined)[]>;
   /** At most `limit` entries of the range, in order. Call again with `gt` the last key for the next page. */
   page(range: KeyRange, limit: number): Promise<(readonly [Key, Buffer])[]>;
+  /**
+   * Begins the life of a worker process: raises the incarnation in `head` by a synced write and gives the new one. The kernel's own
+   * (`identity.incarnation`) was raised by `open`. Works on a full disk, since `head` is overwritten in place.
+   */
+  raiseIncarnation(): Promise<number>;
   stats(): JournalStats;
   close(): Promise<void>;
 }

@@ -50,6 +50,8 @@ export type GroupRecord = [format: number, firstSeq: Seq, time: number, turns: T
 
 /** `o`: all that turns up to `seq` wrote. Slots flattened as on the wire: [slot, attempt, version, content, …]. */
 export type ObjectRecord = [seq: Seq, shape: Attempt, parents: Attempt, slots: SlotRow[]];
+/** `x`: the turns since the entry before, up to the seq of the key, that wrote the object or its shape. */
+export type HistoryRecord = Seq[];
 /** `n` */
 export type NameRecord = [oid: Oid, attempt: Attempt];
 /** `q`: `cause` is the turn that sent it. */
