@@ -15,7 +15,6 @@ export default tseslint.config(
       eqeqeq: 'error',
       'no-var': 'error',
       'prefer-const': 'error',
-      'no-promise-executor-return': 'error',
       'no-constant-condition': ['error', { checkLoops: 'allExceptWhileTrue' }],
       '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
       '@typescript-eslint/explicit-module-boundary-types': 'error',

@@ -19,7 +19,7 @@ interface Prototype {
 }
 
 async function makePrototype(image: Image): Promise<Prototype> {
-  const prototype = (await image.actor('genesis').clone({ name: 'counter', count: 0 })) as Prototype;
+  const prototype = (await image.actor<Prototype>('genesis').clone({ name: 'counter', count: 0 })) as Prototype;
   await prototype.setMethod('increment', INCREMENT);
   await prototype.setMethod('read', READ);
   return prototype;

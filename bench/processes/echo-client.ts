@@ -7,7 +7,9 @@ import { options, report } from './options.js';
 const { outstanding, seconds, bytes } = options<{ outstanding: number; seconds: number; bytes: number }>();
 
 const server = fork(fileURLToPath(new URL('./echo-server.js', import.meta.url)));
-const endpoint = await new Promise<string>((resolve) => server.once('message', (message) => resolve(String(message))));
+const endpoint = await new Promise<string>((resolve) =>
+  server.once('message', (message) => resolve(message as string)),
+);
 const dealer = new Dealer({ sendHighWaterMark: 0, receiveHighWaterMark: 0, linger: 0 });
 dealer.connect(endpoint);
 

@@ -1,0 +1,63 @@
+/**
+ * The objects of the ledger: one account for each airport, cloned from a prototype that has the methods, and one for each state.
+ * A booking moves flights from one airport to another and is one turn over three or four objects, which live on different hosts.
+ */
+import type { Image } from '../../clients/library/index.js';
+import type { Airport, Totals } from './data.js';
+
+export interface Account {
+  clone(slots: object): Promise<Account>;
+  setMethod(name: string, source: string): Promise<unknown>;
+  book(to: Account, flights: number): Promise<number>;
+  totals(): Promise<Totals & { balance: number }>;
+  departed(): Promise<number>;
+}
+
+/** Runs in the image: its source travels, it sees nothing of this file. */
+const BOOK = `async (self, to, flights) => {
+  if (!(flights > 0)) throw new RangeError('a booking needs at least one flight');
+  self.departed = self.departed + flights;
+  self.balance = self.balance - flights;
+  self.routes = self.routes + 1;
+  await to.receive(flights);
+  await self.region.tally(flights);
+  return self.balance;
+}`;
+
+const RECEIVE = `async (self, flights) => {
+  self.arrived = self.arrived + flights;
+  self.balance = self.balance + flights;
+}`;
+
+const TALLY = 'async (self, flights) => { self.departed = self.departed + flights; self.bookings = self.bookings + 1 }';
+
+const TOTALS =
+  'async (self) => ({ departed: self.departed, arrived: self.arrived, routes: self.routes, balance: self.balance })';
+
+/** Asked in one turn over many accounts: sees all of them at one moment. */
+export const SUM = `async (accounts) => {
+  let sum = 0;
+  for (const account of accounts) sum += await account.balance();
+  return sum;
+}`;
+
+export const nameOf = (iata: string): string => `airport_${iata}`;
+export const regionOf = (state: string): string => `state_${state.replace(/[^A-Za-z0-9]/g, '') || 'none'}`;
+
+export async function makePrototypes(image: Image): Promise<{ airport: Account; region: Account }> {
+  const genesis = image.actor<Account>('genesis');
+  const airport = await genesis.clone({ name: 'airport', departed: 0, arrived: 0, routes: 0, balance: 0 });
+  await airport.setMethod('book', BOOK);
+  await airport.setMethod('receive', RECEIVE);
+  await airport.setMethod('totals', TOTALS);
+  const region = await genesis.clone({ name: 'region', departed: 0, bookings: 0 });
+  await region.setMethod('tally', TALLY);
+  return { airport, region };
+}
+
+/** Own counters from the start, so that no account reads the prototype's. */
+export function openAccount(prototype: Account, airport: Airport, region: Account): Promise<Account> {
+  const { iata, name: title, city, state, latitude, longitude } = airport;
+  const counters = { departed: 0, arrived: 0, routes: 0, balance: 0 };
+  return prototype.clone({ name: nameOf(iata), iata, title, city, state, latitude, longitude, region, ...counters });
+}
