@@ -17,7 +17,7 @@ export interface Message {
   readonly target: string;
   oid: Oid | null;
   nameAttempt: Attempt;
-  readonly selector: string;
+  selector: string;
   readonly args: Bytes;
   /** Arrival, ms since the epoch. */
   readonly time: number;

@@ -22,7 +22,7 @@ import type { Message } from './message.js';
 import type { Done, Queries } from './queries.js';
 import type { HostState } from './router.js';
 import type { Session } from './sessions.js';
-import { Undo } from './undo.js';
+import { Undo, undoSelector } from './undo.js';
 
 const EXPIRY_CHECK_MS = 3_600_000;
 const EXPIRY_PAGE = 512;
@@ -76,6 +76,7 @@ export class Operations {
     session.inFlight.set(no, message);
     try {
       const args = unpack(bytes);
+      if (op === 'undo' && Array.isArray(args)) message.selector = undoSelector(args[0]);
       if (!Array.isArray(args)) throw new TelosError('BAD_ARGUMENT', `${op} takes a list of arguments`);
       if (!(QUERY_OPS as readonly string[]).includes(op)) throw new TelosError('NOT_UNDERSTOOD', `the kernel does not understand ${JSON.stringify(op)}; it answers ${QUERY_OPS.join(', ')}`);
       this.#perform(session, message, op as QueryOp, args);
@@ -145,7 +146,7 @@ export class Operations {
       return;
     }
     this.core.groups.delete(keys.deadLetter(id));
-    const body: CommitBody = [[], [], [], [], [], retry ? [[target, selector, args]] : [], [], [true, retry ? this.core.nextOutgoing : true, null]];
+    const body: CommitBody = [[], [], [], [], [], retry ? [[target, selector, args]] : [], [], [true, retry ? pack({ no: this.core.nextOutgoing }) : true, null]];
     this.core.accept(message, this.core.nextAttempt(), pack(body), body, null, now);
   }
 

@@ -43,19 +43,19 @@ export class Undo {
   }
 
   #scan(message: Message, seq: Seq, turn: TurnRecord): void {
-    const dependent = new Map<number, string>();
-    const made = madeBy(turn);
+    const dependents = new Dependents(turn);
     const step = (later: number, other: TurnRecord): boolean => {
-      const why = dependence(made, turn[0], other);
-      if (why !== null) dependent.set(later, `${later} (${other[6]} ${why})`);
-      return dependent.size < MOST_NAMED;
+      dependents.visit(later, other);
+      return true;
     };
     this.queries.turnsFrom(seq + 1, step, (now) => {
       if (message.state === 'done') return;
-      if (dependent.size > 0) {
+      const named = dependents.list();
+      if (named.length > 0) {
         this.#release(turn);
-        const error = new TelosError('UNDO_REFUSED', `turn ${seq} can't be undone; later turns depend on it: ${[...dependent.values()].join(', ')}`, {
-          details: [...dependent.keys()],
+        const shown = named.slice(-MOST_NAMED).map(([later, why]) => `${later} (${why})`);
+        const error = new TelosError('UNDO_REFUSED', `turn ${seq} can't be undone; ${named.length} later ${named.length > 1 ? 'turns depend' : 'turn depends'} on it: ${shown.join(', ')}`, {
+          details: named.map(([later]) => later).slice(-MOST_NAMED),
         });
         this.core.fail(message, error, now);
         return;
@@ -85,7 +85,7 @@ export class Undo {
       return;
     }
     for (const no of outgoing) this.core.delivery.withdraw(no);
-    const body: CommitBody = [[], [], [], restore(turn), turn[11].map(([name, oid]): NameWrite => [name, oid]), [], [], [true, seq, null]];
+    const body: CommitBody = [[], [], [], restore(turn), turn[11].map(([name, oid]): NameWrite => [name, oid]), [], [], [true, pack({ undone: seq, seq: this.core.groups.nextSeq() }), null]];
     this.core.accept(message, this.core.nextAttempt(), pack(body), body, null, now);
   }
 }
@@ -103,17 +103,64 @@ function restore(turn: TurnRecord): [Oid, SlotWrite[]][] {
 const madeBy = (turn: TurnRecord): Set<string> =>
   new Set([...turn[10].map(([oid, slot]) => `${oid}\0${slot}`), ...turn[11].map(([name]) => `=${name}`)]);
 
-/** Why `other` depends on what the turn made, or null. Attempt ids name the maker, so a read of one is a dependence. */
-function dependence(made: Set<string>, attempt: number, other: TurnRecord): string | null {
-  const body = unpack(other[9]) as CommitBody;
-  for (const [oid, reads] of body[0]) {
-    for (let i = 0; i < reads.length; i += 2) {
-      const sawRemoval = reads[i + 1] === ABSENT && made.has(`${oid}\0${String(reads[i])}`);
-      if (reads[i + 1] === attempt || sawRemoval) return `read ${oid}.${String(reads[i])}`;
-    }
+/** `undo(17)`: how an undo is named in the journal; the number is the turn that it took back. */
+export const undoSelector = (seq: unknown): string => `undo(${String(seq)})`;
+const undoneBy = (turn: TurnRecord): number => (turn[5] === 'kernel' ? Number(/^undo\((\d+)\)$/.exec(turn[6])?.[1] ?? 0) : 0);
+
+/**
+ * Finds the turns that depend on one turn. A dependent that was itself undone counts no more, nor does its undo; what reads the value
+ * that this undo brought back reads what the turn had made.
+ */
+class Dependents {
+  readonly #made: Set<string>;
+  /** Attempts under which slots made by the turn stand. */
+  readonly #attempts: Set<number>;
+  readonly #found = new Map<number, string>();
+  /** By the seq of an undo: the dependent that it took back. */
+  readonly #cancelled = new Map<number, [seq: number, why: string]>();
+
+  constructor(turn: TurnRecord) {
+    this.#made = madeBy(turn);
+    this.#attempts = new Set([turn[0]]);
   }
-  for (const [name, read] of body[1]) if (read === attempt) return `read the name ${name}`;
-  for (const [oid, slot] of other[10]) if (made.has(`${oid}\0${slot}`)) return `wrote ${oid}.${slot}`;
-  for (const [name] of other[11]) if (made.has(`=${name}`)) return `wrote the name ${name}`;
-  return null;
+
+  visit(seq: number, other: TurnRecord): void {
+    const undone = undoneBy(other);
+    const dependent = this.#found.get(undone);
+    if (dependent !== undefined && !isFailed(other)) {
+      this.#found.delete(undone);
+      this.#cancelled.set(seq, [undone, dependent]);
+      this.#attempts.add(other[0]);
+      return;
+    }
+    const revived = this.#cancelled.get(undone);
+    if (revived !== undefined && !isFailed(other)) {
+      this.#cancelled.delete(undone);
+      this.#found.set(...revived);
+      return;
+    }
+    const why = this.#why(other);
+    if (why !== null) this.#found.set(seq, `${other[6]} ${why}`);
+  }
+
+  list(): [seq: number, why: string][] {
+    return [...this.#found].sort(([a], [b]) => a - b);
+  }
+
+  #why(other: TurnRecord): string | null {
+    const body = unpack(other[9]) as CommitBody;
+    for (const [oid, reads] of body[0]) {
+      for (let i = 0; i < reads.length; i += 2) {
+        const attempt = reads[i + 1] as number;
+        const sawRemoval = attempt === ABSENT && this.#made.has(`${oid}\0${String(reads[i])}`);
+        if (sawRemoval || this.#attempts.has(attempt)) return `read ${oid}.${String(reads[i])}`;
+      }
+    }
+    for (const [name, attempt] of body[1]) if (this.#attempts.has(attempt)) return `read the name ${name}`;
+    for (const [oid, slot] of other[10]) if (this.#made.has(`${oid}\0${slot}`)) return `wrote ${oid}.${slot}`;
+    for (const [name] of other[11]) if (this.#made.has(`=${name}`)) return `wrote the name ${name}`;
+    return null;
+  }
 }
+
+const isFailed = (turn: TurnRecord): boolean => !(unpack(turn[9]) as CommitBody)[7][0];
