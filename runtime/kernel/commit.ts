@@ -87,7 +87,8 @@ export function applyTurn(state: AcceptedState, body: CommitBody, attempt: Attem
   for (const [oid, writes] of body[3]) {
     const object = state.objects.get(oid) as KObject;
     const changes: SlotChange[] = [];
-    for (const [slot, op, payload] of writes) changes.push(applyWrite(object, slot, op, payload, attempt, seq, applied.before));
+    for (const [slot, op, payload] of writes)
+      changes.push(applyWrite(object, slot, op, payload, attempt, seq, applied.before));
     state.touch(object, seq);
     applied.changed.push([object, changes]);
   }
@@ -95,7 +96,15 @@ export function applyTurn(state: AcceptedState, body: CommitBody, attempt: Attem
   return applied;
 }
 
-function applyWrite(object: KObject, slot: string, op: number, payload: Content, attempt: Attempt, seq: number, before: SlotBefore[]): SlotChange {
+function applyWrite(
+  object: KObject,
+  slot: string,
+  op: number,
+  payload: Content,
+  attempt: Attempt,
+  seq: number,
+  before: SlotBefore[],
+): SlotChange {
   const old = object.slots.get(slot);
   before.push(old ? [object.oid, slot, old.attempt, old.version, old.content] : [object.oid, slot, ABSENT, 0, null]);
   const isParent = slot.endsWith('*');
@@ -129,7 +138,14 @@ function noteShape(object: KObject, isParent: boolean, cameOrWent: boolean, atte
   }
 }
 
-function applyName(state: AcceptedState, name: string, oid: Oid | null, attempt: Attempt, seq: number, applied: Applied): void {
+function applyName(
+  state: AcceptedState,
+  name: string,
+  oid: Oid | null,
+  attempt: Attempt,
+  seq: number,
+  applied: Applied,
+): void {
   const entry = state.names.get(name) ?? state.adoptName(name, undefined);
   applied.namesBefore.push([name, entry.oid, entry.attempt]);
   const cameOrWent = (entry.oid === null) !== (oid === null);

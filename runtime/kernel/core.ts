@@ -22,7 +22,13 @@ import {
   type SessionId,
   type SlotChange,
 } from '../../protocol/index.js';
-import { keys, type DeadLetterRecord, type ImageIdentity, type OutboxRecord, type TurnRecord } from '../journal/index.js';
+import {
+  keys,
+  type DeadLetterRecord,
+  type ImageIdentity,
+  type OutboxRecord,
+  type TurnRecord,
+} from '../journal/index.js';
 import type { Config } from '../../config/index.js';
 import { applyTurn, type Applied } from './commit.js';
 import { Delivery } from './delivery.js';
@@ -64,24 +70,38 @@ export class KernelCore {
     readonly identity: ImageIdentity,
     readonly ports: KernelPorts,
     readonly faults: KernelFaults,
+    /** There is no room to write: reads are answered, writes are refused DISK_FULL, and nothing is put into a group. */
+    readonly readOnly: boolean,
   ) {
     const { kernel, turn } = config;
     this.groups = new Groups(
       this.state,
       { ...kernel, snapshotLagTurns: SNAPSHOT_LAG_TURNS },
       (group) => ports.append(group),
-      faults.noGate === true,
+      faults.noGate === true || readOnly,
+      readOnly,
       identity.endSeq,
       0,
     );
-    this.router = new Router(kernel.shards, (host, envelope) => ports.toHost(host, envelope), () => ports.needQuarantine());
+    this.router = new Router(
+      kernel.shards,
+      (host, envelope) => ports.toHost(host, envelope),
+      () => ports.needQuarantine(),
+    );
     this.grants = new Grants(
       (message) => message.host && ports.toHost(message.host.id, [T.GRANT, message.session, message.no]),
       (message) => message.host && ports.toHost(message.host.id, [T.RETRY, message.session, message.no]),
       turn.runTimeMs * GRANT_LIMIT_FACTOR,
     );
-    this.notices = new Notices((peer, envelope) => ports.toClient(peer, envelope), kernel.maxSubscriptions, kernel.noticeCredit);
-    this.reader = new Reader((ticket, wanted) => ports.read(ticket, wanted), (ticket, range, limit) => ports.page(ticket, range, limit));
+    this.notices = new Notices(
+      (peer, envelope) => ports.toClient(peer, envelope),
+      kernel.maxSubscriptions,
+      kernel.noticeCredit,
+    );
+    this.reader = new Reader(
+      (ticket, wanted) => ports.read(ticket, wanted),
+      (ticket, range, limit) => ports.page(ticket, range, limit),
+    );
     this.delivery = new Delivery(this);
     this.own = newSession(KERNEL_SESSION, '', 'kernel', 0);
     this.sessions.byId.set(KERNEL_SESSION, this.own);
@@ -98,7 +118,18 @@ export class KernelCore {
   // ---- ends of a message ---------------------------------------------------------------------------------------------------
 
   /** The turn is accepted: it has a place in the order now, and its effects wait at the gate. */
-  accept(message: Message, attempt: Attempt, bytes: Bytes, body: CommitBody, host: HostState | null, now: number): number {
+  accept(
+    message: Message,
+    attempt: Attempt,
+    bytes: Bytes,
+    body: CommitBody,
+    host: HostState | null,
+    now: number,
+  ): number {
+    if (this.readOnly) {
+      this.#refuseWrite(message, body[7], now);
+      return 0;
+    }
     const seq = this.groups.nextSeq();
     const applied = applyTurn(this.state, body, attempt, seq);
     const firstOutgoing = this.#send(message, body, seq, now);
@@ -127,6 +158,17 @@ export class KernelCore {
     this.#publish(applied, seq, now);
     this.#answer(message, body[7], seq, seq, now);
     return seq;
+  }
+
+  /** Nothing can be saved: an error goes out as it is, a write is refused. Messages of our own stay in the journal until there is room. */
+  #refuseWrite(message: Message, reply: Reply, now: number): void {
+    this.#leave(message, now, true);
+    const peer = message.owner?.peer ?? 0;
+    const full = new TelosError(
+      'DISK_FULL',
+      `${message.target || 'the turn'}.${message.selector} can't be written: the volume of the image is full`,
+    );
+    if (peer !== 0) this.ports.toClient(peer, [T.ERROR, message.no, reply[2] ?? full.toWire()]);
   }
 
   /** A turn that read and wrote nothing: its answer waits until all that it read is durable. */
@@ -177,7 +219,14 @@ export class KernelCore {
     const saved: SavedReply = { seq, body: keep(reply[1]), error: reply[2], open: false, persisted: false };
     if (this.faults.noSavedReplies !== true) {
       session.replies.set(no, saved);
-      if (seq > 0) this.groups.saveLater({ seq, session: session.id, no, reply: saved, wanted: () => session.replies.get(no) === saved });
+      if (seq > 0)
+        this.groups.saveLater({
+          seq,
+          session: session.id,
+          no,
+          reply: saved,
+          wanted: () => session.replies.get(no) === saved,
+        });
     }
     this.groups.whenDurable(waitFor, () => {
       saved.open = true;
@@ -194,7 +243,10 @@ export class KernelCore {
 
   sendReply(session: Session, no: number, reply: SavedReply): void {
     if (session.peer === 0) return;
-    this.ports.toClient(session.peer, reply.error === null ? [T.ANSWER, no, reply.body, reply.seq] : [T.ERROR, no, reply.error]);
+    this.ports.toClient(
+      session.peer,
+      reply.error === null ? [T.ANSWER, no, reply.body, reply.seq] : [T.ERROR, no, reply.error],
+    );
   }
 
   // ---- effects of an accepted turn -----------------------------------------------------------------------------------------
@@ -208,7 +260,12 @@ export class KernelCore {
     }
     for (const [delay, target, selector, args] of body[6]) {
       const due = Math.ceil(now + Math.max(0, delay));
-      this.#putOutgoing(keys.timer(due, this.nextOutgoing), [target, selector, args, seq, cause, message.trace, now], due, seq);
+      this.#putOutgoing(
+        keys.timer(due, this.nextOutgoing),
+        [target, selector, args, seq, cause, message.trace, now],
+        due,
+        seq,
+      );
     }
     if (this.nextOutgoing !== first) this.groups.put(keys.meta('counters'), [this.nextOutgoing]);
     return first;
@@ -245,10 +302,25 @@ export class KernelCore {
     const error = reply[2] ?? new TelosError('INTERNAL', 'no error was given').toWire();
     const history: DeadLetterRecord[2] = [...message.history, [now, `given up: ${error[0]} ${error[2]}`]];
     const target = (message.oid ?? message.target) as Oid;
-    const original: OutboxRecord = [target, message.selector, message.args, 0 as Seq, message.sender, message.trace, message.time];
+    const original: OutboxRecord = [
+      target,
+      message.selector,
+      message.args,
+      0 as Seq,
+      message.sender,
+      message.trace,
+      message.time,
+    ];
     const id = this.nextOutgoing++;
     this.groups.put(keys.meta('counters'), [this.nextOutgoing]);
-    this.groups.put(keys.deadLetter(id), [original, error, history, message.session, message.no, message.origin] satisfies DeadLetterRecord);
+    this.groups.put(keys.deadLetter(id), [
+      original,
+      error,
+      history,
+      message.session,
+      message.no,
+      message.origin,
+    ] satisfies DeadLetterRecord);
     this.ports.log('warn', 'dead letter', { id, target, selector: message.selector, error: error[2] });
   }
 
@@ -257,7 +329,9 @@ export class KernelCore {
     for (const [object, changes] of applied.changed) {
       const others = object.holders & ~own;
       if (others === 0) continue;
-      this.#toHolders(others, (host) => this.ports.toHost(host.id, [T.CHANGED, object.oid, object.shape, object.parents, changes]));
+      this.#toHolders(others, (host) =>
+        this.ports.toHost(host.id, [T.CHANGED, object.oid, object.shape, object.parents, changes]),
+      );
     }
     for (const name of applied.namesChanged) {
       const entry = this.state.names.get(name);
@@ -271,12 +345,20 @@ export class KernelCore {
 
   #publish(applied: Applied, seq: Seq, now: number): void {
     if (!this.notices.watched || (applied.changed.length === 0 && applied.namesChanged.length === 0)) return;
-    const changes = applied.changed.map(([object, slots]): [Oid, string[]] => [object.oid, slots.map(([slot]: SlotChange) => slot)]);
-    this.groups.whenDurable(seq, () => this.notices.publish(seq, now, changes, (name) => this.state.names.get(name)?.oid ?? null));
+    const changes = applied.changed.map(([object, slots]): [Oid, string[]] => [
+      object.oid,
+      slots.map(([slot]: SlotChange) => slot),
+    ]);
+    this.groups.whenDurable(seq, () =>
+      this.notices.publish(seq, now, changes, (name) => this.state.names.get(name)?.oid ?? null),
+    );
   }
 
   /** A message of the kernel's own session: from the outbox, a timer, or genesis. */
-  ownMessage(fields: Pick<Message, 'no' | 'origin' | 'sender' | 'target' | 'selector' | 'args' | 'trace' | 'consumed'>, now: number): Message {
+  ownMessage(
+    fields: Pick<Message, 'no' | 'origin' | 'sender' | 'target' | 'selector' | 'args' | 'trace' | 'consumed'>,
+    now: number,
+  ): Message {
     const message: Message = {
       ...fields,
       session: KERNEL_SESSION as SessionId,
@@ -300,4 +382,3 @@ export class KernelCore {
     return message;
   }
 }
-

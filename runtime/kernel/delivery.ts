@@ -42,7 +42,11 @@ export class Delivery {
   constructor(private readonly core: KernelCore) {}
 
   get counts(): { outbox: number; timers: number; underWay: number } {
-    return { outbox: this.#outbox.length + this.#delayed.length, timers: this.#timers.length, underWay: this.core.own.inFlight.size };
+    return {
+      outbox: this.#outbox.length + this.#delayed.length,
+      timers: this.#timers.length,
+      underWay: this.core.own.inFlight.size,
+    };
   }
 
   start(): void {
@@ -52,7 +56,8 @@ export class Delivery {
   /** The turn that sent it is durable. */
   sent(no: number, record: OutboxRecord): void {
     if (no <= this.#outboxSeen) return;
-    if (this.#outboxBeyond || this.#outboxReading || this.#outbox.length >= this.core.config.kernel.outboxWindow) this.#outboxBeyond = true;
+    if (this.#outboxBeyond || this.#outboxReading || this.#outbox.length >= this.core.config.kernel.outboxWindow)
+      this.#outboxBeyond = true;
     else {
       this.#outboxSeen = no;
       this.#outbox.push({ due: 0, no, record });
@@ -74,17 +79,19 @@ export class Delivery {
 
   /** Sends what is due and fits the window. */
   pump(now: number): void {
-    if (!this.#started) return;
+    if (!this.#started || this.core.readOnly) return;
     const { outboxWindow, timerWindow } = this.core.config.kernel;
     this.#sendDelayed(now);
-    while (this.#outbox.length > 0 && this.core.own.inFlight.size < outboxWindow) this.#deliver(this.#outbox.shift() as Entry, now);
+    while (this.#outbox.length > 0 && this.core.own.inFlight.size < outboxWindow)
+      this.#deliver(this.#outbox.shift() as Entry, now);
     while ((this.#timers[0]?.due ?? Infinity) <= now && this.core.own.inFlight.size < outboxWindow) {
       const entry = this.#timers.shift() as Entry;
       this.#timersKnown.delete(entry.no);
       this.#deliver(entry, now);
     }
     if (this.#outboxBeyond && this.#outbox.length === 0) this.#readOutbox(outboxWindow);
-    if (this.#horizon !== Infinity && this.#timers.length <= timerWindow / 4) this.#readTimers(Math.max(timerWindow, this.#timerPage));
+    if (this.#horizon !== Infinity && this.#timers.length <= timerWindow / 4)
+      this.#readTimers(Math.max(timerWindow, this.#timerPage));
   }
 
   /** Is it still here, neither under way nor handled? One beyond the window is not, to be safe. */
@@ -163,7 +170,8 @@ export class Delivery {
     for (const [key, value] of rows) {
       const [due = 0, no = 0] = fieldsOf(key);
       last = due;
-      if (!this.#timersKnown.has(no) && !this.core.own.inFlight.has(no)) this.#insertTimer({ due, no, record: decodeRecord<OutboxRecord>(value, `timer ${no}`) });
+      if (!this.#timersKnown.has(no) && !this.core.own.inFlight.has(no))
+        this.#insertTimer({ due, no, record: decodeRecord<OutboxRecord>(value, `timer ${no}`) });
     }
     if (rows.length < limit) this.#horizon = Infinity;
     else if (last > this.#horizon) this.#horizon = last;

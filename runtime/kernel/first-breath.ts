@@ -26,18 +26,28 @@ function missingOf(core: KernelCore, genesis: CommitBody): CommitBody | null {
   const creates = genesis[2].filter(absent);
   const writes = genesis[3].filter(([oid]) => absent(oid));
   // A name that a person has removed or given to something else stays as it is: only what is new brings its name.
-  const names = genesis[4].filter(([name, oid]) => core.state.names.get(name)?.oid === null && oid !== null && creates.includes(oid));
+  const names = genesis[4].filter(
+    ([name, oid]) => core.state.names.get(name)?.oid === null && oid !== null && creates.includes(oid),
+  );
   if (creates.length + names.length === 0) return null;
   return [[], [], creates, writes, names, [], [], [true, null, null]];
 }
 
 function commit(core: KernelCore, body: CommitBody, now: number, done: () => void): void {
   const message = core.ownMessage(
-    { no: core.nextOutgoing++, origin: ORIGIN.PROGRAM, sender: 'genesis', target: LOBBY, selector: 'firstBreath', args: NO_ARGS, trace: '', consumed: null },
+    {
+      no: core.nextOutgoing++,
+      origin: ORIGIN.PROGRAM,
+      sender: 'genesis',
+      target: LOBBY,
+      selector: 'firstBreath',
+      args: NO_ARGS,
+      trace: '',
+      consumed: null,
+    },
     now,
   );
   const seq = core.accept(message, core.nextAttempt(), pack(body), body, null, now);
   core.groups.whenDurable(seq, done);
   core.groups.pump(now, false);
 }
-

@@ -59,6 +59,7 @@ export class Groups {
     private readonly limits: GroupLimits,
     private readonly append: (group: GroupWrite) => void,
     private readonly noGate: boolean,
+    private readonly readOnly: boolean,
     endSeq: number,
     mark: number,
   ) {
@@ -78,7 +79,9 @@ export class Groups {
 
   /** Is there room for one more turn in the group that gathers? */
   get full(): boolean {
-    return this.#gathering.turns.length >= this.limits.maxGroupTurns || this.#gathering.bytes >= this.limits.maxGroupBytes;
+    return (
+      this.#gathering.turns.length >= this.limits.maxGroupTurns || this.#gathering.bytes >= this.limits.maxGroupBytes
+    );
   }
 
   nextSeq(): Seq {
@@ -94,10 +97,12 @@ export class Groups {
   }
 
   put(key: Key, value: unknown): void {
+    if (this.readOnly) return;
     this.#gathering.puts.push([key, encodeRecord(value)]);
   }
 
   delete(key: Key): void {
+    if (this.readOnly) return;
     this.#gathering.deletes.push(key);
   }
 
@@ -130,7 +135,7 @@ export class Groups {
 
   /** Begins to write what has gathered, if anything has and nothing is being written. `idle`: also write all that is dirty. */
   pump(now: number, idle: boolean): void {
-    if (this.#writing !== null || this.#failed !== null) return;
+    if (this.readOnly || this.#writing !== null || this.#failed !== null) return;
     const group = this.#gathering;
     const hasContent = group.turns.length > 0 || group.puts.length > 0 || group.deletes.length > 0;
     if (!hasContent && !(idle && this.state.dirtyCount > 0)) {
@@ -202,4 +207,5 @@ export class Groups {
 }
 
 /** Sessions of an earlier life of the kernel, by their id. */
-export const isOfEarlierLife = (session: SessionId, incarnation: number): boolean => incarnationOf(session) < incarnation;
+export const isOfEarlierLife = (session: SessionId, incarnation: number): boolean =>
+  incarnationOf(session) < incarnation;

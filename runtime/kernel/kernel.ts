@@ -56,12 +56,20 @@ export class Kernel {
   #lastDeadlineCheck = 0;
   #lastActivity = 0;
 
-  constructor(config: Config, identity: ImageIdentity, ports: KernelPorts, faults: KernelFaults = {}) {
-    this.core = new KernelCore(config, identity, ports, faults);
+  constructor(
+    config: Config,
+    identity: ImageIdentity,
+    ports: KernelPorts,
+    faults: KernelFaults = {},
+    readOnly = false,
+  ) {
+    this.core = new KernelCore(config, identity, ports, faults, readOnly);
     this.#queries = new Queries(this.core);
     this.#recovery = new Recovery(this.core);
     this.#operations = new Operations(this.core, this.#queries);
-    this.#services = new Services(this.core, (message, op, args, done) => this.#operations.service(message, op, args, done));
+    this.#services = new Services(this.core, (message, op, args, done) =>
+      this.#operations.service(message, op, args, done),
+    );
   }
 
   get ready(): boolean {
@@ -71,12 +79,17 @@ export class Kernel {
   /** Replays, writes genesis where it is missing, then calls `ready`. Nothing else may be called before, but `readDone`, `pageDone`, `appended`. */
   recover(genesis: CommitBody, now: number, ready: () => void): void {
     this.core.now = now;
-    this.#recovery.run((at) =>
+    this.#recovery.run((at) => {
+      if (this.core.readOnly) {
+        this.#ready = true;
+        ready();
+        return;
+      }
       genesisOf(this.core, genesis, at, () => {
         this.#ready = true;
         ready();
-      }),
-    );
+      });
+    });
   }
 
   // ---- clients ---------------------------------------------------------------------------------------------------------------
@@ -109,7 +122,13 @@ export class Kernel {
     const { core } = this;
     if (core.sessions.byId.size > core.config.kernel.maxSessions) this.#operations.forgetIdleSessions();
     if (core.sessions.byId.size > core.config.kernel.maxSessions) {
-      core.ports.refuse(peer, new TelosError('BUSY', `there are ${core.sessions.byId.size} sessions, the most that kernel.max_sessions allows`).toWire());
+      core.ports.refuse(
+        peer,
+        new TelosError(
+          'BUSY',
+          `there are ${core.sessions.byId.size} sessions, the most that kernel.max_sessions allows`,
+        ).toWire(),
+      );
       return;
     }
     const session = newSession(makeSession(core.identity.incarnation, core.nextSessionCounter()), key, agent, now);
@@ -126,7 +145,10 @@ export class Kernel {
 
   #attach(peer: PeerId, session: Session, { key, rights, agent }: ClientIdentity, now: number): void {
     if (session.key !== key) {
-      this.core.ports.refuse(peer, new TelosError('FORBIDDEN', `session ${session.id} belongs to another key`).toWire());
+      this.core.ports.refuse(
+        peer,
+        new TelosError('FORBIDDEN', `session ${session.id} belongs to another key`).toWire(),
+      );
       return;
     }
     session.rights = rights;
@@ -169,7 +191,12 @@ export class Kernel {
         return;
       case T.CANCEL: {
         const message = session.inFlight.get(envelope[1]);
-        if (message) core.fail(message, new TelosError('CANCELLED', `request ${message.no} (${message.selector}) was cancelled by its sender`), now);
+        if (message)
+          core.fail(
+            message,
+            new TelosError('CANCELLED', `request ${message.no} (${message.selector}) was cancelled by its sender`),
+            now,
+          );
         return;
       }
       case T.SUBSCRIBE:
@@ -216,7 +243,11 @@ export class Kernel {
     const { core } = this;
     const waiting = core.router.waitingCount + core.router.suspectCount;
     if (waiting < core.config.kernel.maxInFlight && !core.groups.full) return true;
-    core.ports.toClient(session.peer, [T.ERROR, no, new TelosError('BUSY', `the kernel holds ${waiting} messages that wait and a full group`).toWire()]);
+    core.ports.toClient(session.peer, [
+      T.ERROR,
+      no,
+      new TelosError('BUSY', `the kernel holds ${waiting} messages that wait and a full group`).toWire(),
+    ]);
     return false;
   }
 
@@ -225,7 +256,10 @@ export class Kernel {
     const [, no, , deadline, trace, target, selector, args, origin] = ask;
     const { message: limits } = this.core.config;
     if (args.length > limits.maxBodyBytes) {
-      const error = new TelosError('TOO_LARGE', `the arguments of ${selector} take ${args.length} bytes; message.max_body_bytes is ${limits.maxBodyBytes}`);
+      const error = new TelosError(
+        'TOO_LARGE',
+        `the arguments of ${selector} take ${args.length} bytes; message.max_body_bytes is ${limits.maxBodyBytes}`,
+      );
       this.core.ports.toClient(session.peer, [T.ERROR, no, error.toWire()]);
       return;
     }
@@ -294,9 +328,14 @@ export class Kernel {
 
   // ---- hosts -----------------------------------------------------------------------------------------------------------------
 
-  hostJoined(host: HostId, { incarnation, quarantine }: { incarnation: number; quarantine: boolean }, now: number): void {
+  hostJoined(
+    host: HostId,
+    { incarnation, quarantine }: { incarnation: number; quarantine: boolean },
+    now: number,
+  ): void {
     this.core.now = now;
-    if (this.core.router.hosts.size >= MAX_HOSTS) throw new TelosError('BAD_CONFIG', `${this.core.router.hosts.size + 1} hosts; ${MAX_HOSTS} are the most`);
+    if (this.core.router.hosts.size >= MAX_HOSTS)
+      throw new TelosError('BAD_CONFIG', `${this.core.router.hosts.size + 1} hosts; ${MAX_HOSTS} are the most`);
     this.core.router.join(host, incarnation, quarantine);
     if (quarantine) this.core.router.pumpQuarantine(now);
     else this.core.router.drainWaiting(now);
@@ -329,10 +368,22 @@ export class Kernel {
   #strike(message: Message, now: number): void {
     const { core } = this;
     message.strikes++;
-    core.groups.put(keys.strikes(message.session, message.no), [message.strikes, message.history] satisfies StrikesRecord);
-    core.ports.log('warn', 'strike', { session: message.session, no: message.no, target: message.target, selector: message.selector, strikes: message.strikes });
+    core.groups.put(keys.strikes(message.session, message.no), [
+      message.strikes,
+      message.history,
+    ] satisfies StrikesRecord);
+    core.ports.log('warn', 'strike', {
+      session: message.session,
+      no: message.no,
+      target: message.target,
+      selector: message.selector,
+      strikes: message.strikes,
+    });
     if (message.strikes < core.config.kernel.strikes) return;
-    const error = new TelosError('DEAD_LETTER', `${message.target || 'the turn'}.${message.selector} ended its host ${message.strikes} times and was given up`);
+    const error = new TelosError(
+      'DEAD_LETTER',
+      `${message.target || 'the turn'}.${message.selector} ended its host ${message.strikes} times and was given up`,
+    );
     core.fail(message, error, now);
   }
 
@@ -387,7 +438,9 @@ export class Kernel {
 
   /** A host of an earlier life says nothing that counts. With fencing switched off (tests) it does, and the simulation must notice. */
   #fenced(host: HostId): HostState | null {
-    return this.core.faults.noFencing === true ? { id: host, incarnation: 0, quarantine: false, bit: 0, messages: new Set(), stats: {} } : null;
+    return this.core.faults.noFencing === true
+      ? { id: host, incarnation: 0, quarantine: false, bit: 0, messages: new Set(), stats: {} }
+      : null;
   }
 
   #messageOn(host: HostState, session: SessionId, no: number): Message | undefined {
@@ -417,7 +470,7 @@ export class Kernel {
       verdict(VERDICT.GRANTED, []);
       return;
     }
-    verdict(VERDICT.ACCEPTED, []);
+    verdict(core.readOnly && writes ? VERDICT.CONFLICT : VERDICT.ACCEPTED, core.readOnly ? writtenKeys(body) : []);
     if (writes || !body[7][0] || message.consumed !== null) core.accept(message, attempt, bytes, body, host, now);
     else core.acceptReadOnly(message, body[7], readSeq, now);
   }

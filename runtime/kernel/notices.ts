@@ -27,7 +27,8 @@ export class Notices {
 
   subscribe(peer: PeerId, sub: number, pattern: string, credit: number): void {
     const watches = this.#byPeer.get(peer) ?? new Map<number, Watch>();
-    if (!watches.has(sub) && watches.size >= this.limit) throw new TelosError('BUSY', `this client has ${watches.size} subscriptions, the most it may have`);
+    if (!watches.has(sub) && watches.size >= this.limit)
+      throw new TelosError('BUSY', `this client has ${watches.size} subscriptions, the most it may have`);
     this.unsubscribe(peer, sub);
     const watch: Watch = { peer, sub, pattern, credit: Math.min(credit, this.maxCredit), part: 0 };
     watches.set(sub, watch);
@@ -57,7 +58,12 @@ export class Notices {
   }
 
   /** `namesOf` gives the names that are watched and stand for an oid now. */
-  publish(seq: number, time: number, changes: [oid: Oid, slots: string[]][], oidOfName: (name: string) => Oid | null): void {
+  publish(
+    seq: number,
+    time: number,
+    changes: [oid: Oid, slots: string[]][],
+    oidOfName: (name: string) => Oid | null,
+  ): void {
     const flat: (string | string[])[] = [];
     for (const [oid, slots] of changes) flat.push(oid, slots);
     for (const watch of this.#byPattern.get('*') ?? []) this.#notify(watch, seq, time, flat);

@@ -7,7 +7,17 @@
  *       is in conflict, never accepted.
  *   O3  `seq` of a slot, shape, parents slot or name is the turn that made it, so an answer knows what it must wait for.
  */
-import { ABSENT, PARENTS, SHAPE, type Attempt, type Content, type NameState, type ObjectState, type Oid, type SlotRow } from '../../protocol/index.js';
+import {
+  ABSENT,
+  PARENTS,
+  SHAPE,
+  type Attempt,
+  type Content,
+  type NameState,
+  type ObjectState,
+  type Oid,
+  type SlotRow,
+} from '../../protocol/index.js';
 import { decodeRecord, type NameRecord, type ObjectRecord } from '../journal/index.js';
 
 export const LOBBY = '#lobby' as Oid;
@@ -48,7 +58,18 @@ export const nameKey = (name: string): string => `=${name}`;
 export const keep = (content: Content): Content => (content instanceof Uint8Array ? Uint8Array.from(content) : content);
 
 export function newObject(oid: Oid, exists: boolean): KObject {
-  return { oid, exists, slots: new Map(), shape: ABSENT, shapeSeq: 0, parents: ABSENT, parentsSeq: 0, holders: 0, dirtySince: 0, touched: [] };
+  return {
+    oid,
+    exists,
+    slots: new Map(),
+    shape: ABSENT,
+    shapeSeq: 0,
+    parents: ABSENT,
+    parentsSeq: 0,
+    holders: 0,
+    dirtySince: 0,
+    touched: [],
+  };
 }
 
 export class AcceptedState {
@@ -72,7 +93,12 @@ export class AcceptedState {
       object.shape = shape;
       object.parents = parents;
       for (let i = 0; i < rows.length; i += 4) {
-        object.slots.set(rows[i] as string, { attempt: rows[i + 1] as Attempt, version: rows[i + 2] as number, content: keep(rows[i + 3] as Content), seq: 0 });
+        object.slots.set(rows[i] as string, {
+          attempt: rows[i + 1] as Attempt,
+          version: rows[i + 2] as number,
+          content: keep(rows[i + 3] as Content),
+          seq: 0,
+        });
       }
     }
     this.objects.set(oid, object);

@@ -16,7 +16,16 @@ import {
   type QueryOp,
   type SessionId,
 } from '../../protocol/index.js';
-import { decodeRecord, fieldsOf, keys, prefixRange, rangeOf, type DeadLetterRecord, type OutboxRecord, type SessionRecord } from '../journal/index.js';
+import {
+  decodeRecord,
+  fieldsOf,
+  keys,
+  prefixRange,
+  rangeOf,
+  type DeadLetterRecord,
+  type OutboxRecord,
+  type SessionRecord,
+} from '../journal/index.js';
 import type { KernelCore } from './core.js';
 import type { Message } from './message.js';
 import type { Done, Queries } from './queries.js';
@@ -46,7 +55,8 @@ export class Operations {
   /** A question is a message too: it has an id, a deadline, one answer. Those that write are turns of the kernel's own. */
   query(session: Session, [, no, , deadline, op, bytes]: Query, now: number): void {
     const { core } = this;
-    const patience = deadline > 0 ? Math.min(deadline, core.config.message.maxDeadlineMs) : core.config.message.defaultDeadlineMs;
+    const patience =
+      deadline > 0 ? Math.min(deadline, core.config.message.maxDeadlineMs) : core.config.message.defaultDeadlineMs;
     const message: Message = {
       session: session.id,
       no,
@@ -78,7 +88,11 @@ export class Operations {
       const args = unpack(bytes);
       if (op === 'undo' && Array.isArray(args)) message.selector = undoSelector(args[0]);
       if (!Array.isArray(args)) throw new TelosError('BAD_ARGUMENT', `${op} takes a list of arguments`);
-      if (!(QUERY_OPS as readonly string[]).includes(op)) throw new TelosError('NOT_UNDERSTOOD', `the kernel does not understand ${JSON.stringify(op)}; it answers ${QUERY_OPS.join(', ')}`);
+      if (!(QUERY_OPS as readonly string[]).includes(op))
+        throw new TelosError(
+          'NOT_UNDERSTOOD',
+          `the kernel does not understand ${JSON.stringify(op)}; it answers ${QUERY_OPS.join(', ')}`,
+        );
       this.#perform(session, message, op as QueryOp, args);
     } catch (error) {
       core.fail(message, TelosError.from(error), now);
@@ -142,11 +156,27 @@ export class Operations {
     const [target, selector, args] = original as OutboxRecord;
     const retry = op === 'deadLetterRetry';
     if (retry && !target.startsWith('#')) {
-      this.core.fail(message, new TelosError('BAD_ARGUMENT', `dead letter ${id} was for ${JSON.stringify(target)} (origin ${origin}), which is no object: send it anew`), now);
+      this.core.fail(
+        message,
+        new TelosError(
+          'BAD_ARGUMENT',
+          `dead letter ${id} was for ${JSON.stringify(target)} (origin ${origin}), which is no object: send it anew`,
+        ),
+        now,
+      );
       return;
     }
     this.core.groups.delete(keys.deadLetter(id));
-    const body: CommitBody = [[], [], [], [], [], retry ? [[target, selector, args]] : [], [], [true, retry ? pack({ no: this.core.nextOutgoing }) : true, null]];
+    const body: CommitBody = [
+      [],
+      [],
+      [],
+      [],
+      [],
+      retry ? [[target, selector, args]] : [],
+      [],
+      [true, retry ? pack({ no: this.core.nextOutgoing }) : true, null],
+    ];
     this.core.accept(message, this.core.nextAttempt(), pack(body), body, null, now);
   }
 
@@ -189,7 +219,12 @@ export class Operations {
         const object = state.objects.get(oid) ?? state.adopt(oid, undefined);
         object.holders |= host.bit;
       }
-      ports.toHost(host.id, [T.LOADED, request, oids.map((oid) => state.stateOf(oid)), names.map((name) => state.nameState(name))]);
+      ports.toHost(host.id, [
+        T.LOADED,
+        request,
+        oids.map((oid) => state.stateOf(oid)),
+        names.map((name) => state.nameState(name)),
+      ]);
     };
     if (missing.length + unnamed.length === 0) {
       answer();
@@ -229,7 +264,14 @@ export class Operations {
       for (const message of session.inFlight.values()) {
         if (message.deadline > now) continue;
         const waited = Math.round(now - message.time);
-        this.core.fail(message, new TelosError('DEADLINE', `${message.target || 'the turn'}.${message.selector} had not committed after ${waited} ms`), now);
+        this.core.fail(
+          message,
+          new TelosError(
+            'DEADLINE',
+            `${message.target || 'the turn'}.${message.selector} had not committed after ${waited} ms`,
+          ),
+          now,
+        );
       }
     }
   }
@@ -246,7 +288,8 @@ export class Operations {
   forgetIdleSessions(): void {
     for (const session of this.core.sessions.byId.values()) {
       const kept = session.peer !== 0 || session.inFlight.size > 0 || session.id === 0;
-      if (!kept && [...session.replies.values()].every((reply) => reply.persisted)) this.core.sessions.byId.delete(session.id);
+      if (!kept && [...session.replies.values()].every((reply) => reply.persisted))
+        this.core.sessions.byId.delete(session.id);
     }
   }
 
@@ -272,7 +315,8 @@ export class Operations {
         const [lastHeard] = decodeRecord<SessionRecord>(value, `session ${id}`);
         const live = core.sessions.byId.get(id as SessionId);
         const heard = Math.max(lastHeard, live?.lastHeard ?? 0);
-        if ((live?.peer ?? 0) === 0 && now - heard > core.config.kernel.sessionExpiryMs) this.#removeSession(id as SessionId);
+        if ((live?.peer ?? 0) === 0 && now - heard > core.config.kernel.sessionExpiryMs)
+          this.#removeSession(id as SessionId);
       }
       const last = rows[rows.length - 1];
       if (last && rows.length === EXPIRY_PAGE) this.#expirePage({ gt: last[0], lt: range.lt }, now);
@@ -290,8 +334,16 @@ export class Operations {
 }
 
 function needAuthor(session: Session, op: string): void {
-  if (!session.rights.includes('author')) throw new TelosError('FORBIDDEN', `${op} needs the author right; key ${session.key} has ${session.rights.join(', ') || 'none'}`);
+  if (!session.rights.includes('author'))
+    throw new TelosError(
+      'FORBIDDEN',
+      `${op} needs the author right; key ${session.key} has ${session.rights.join(', ') || 'none'}`,
+    );
 }
 
 const contentOf = (value: unknown): ReturnType<typeof pack> | string | number | boolean | null =>
-  value === null || value === undefined ? null : typeof value === 'object' ? pack(value) : (value as string | number | boolean);
+  value === null || value === undefined
+    ? null
+    : typeof value === 'object'
+      ? pack(value)
+      : (value as string | number | boolean);

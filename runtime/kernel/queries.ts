@@ -70,7 +70,11 @@ export class Queries {
   }
 
   /** All rows of a range, page by page, `step` false to stop. */
-  scan(range: { gte?: Buffer; gt?: Buffer; lt: Buffer }, step: (key: Buffer, value: Uint8Array) => boolean, done: (now: number) => void): void {
+  scan(
+    range: { gte?: Buffer; gt?: Buffer; lt: Buffer },
+    step: (key: Buffer, value: Uint8Array) => boolean,
+    done: (now: number) => void,
+  ): void {
     this.core.reader.page(range, PAGE, (rows, now) => {
       for (const [key, value] of rows) {
         if (!step(key, value)) {
@@ -98,7 +102,11 @@ export class Queries {
         if (entry.oid === null) found.delete(name);
         else found.set(name, entry.oid);
       }
-      done(null, [...found].sort(([a], [b]) => (a < b ? -1 : 1)), now);
+      done(
+        null,
+        [...found].sort(([a], [b]) => (a < b ? -1 : 1)),
+        now,
+      );
     });
   }
 
@@ -108,7 +116,12 @@ export class Queries {
         done(error, null, this.core.now);
         return;
       }
-      const slots = [...object.slots].map(([slot, { version, content, attempt }]) => ({ slot, version, attempt, content: readable(content) }));
+      const slots = [...object.slots].map(([slot, { version, content, attempt }]) => ({
+        slot,
+        version,
+        attempt,
+        content: readable(content),
+      }));
       const { oid, shape } = object;
       this.names((_error, names, now) => {
         const own = (names as [string, string][]).filter(([, named]) => named === oid).map(([name]) => name);
@@ -127,7 +140,8 @@ export class Queries {
       const { oid } = object;
       const seqs = new Set<number>(object.touched);
       const take = (key: Buffer, value: Uint8Array): boolean => {
-        if (historyOf(key)[0] === oid) for (const seq of decodeRecord<number[]>(value, `history of ${oid}`)) seqs.add(seq);
+        if (historyOf(key)[0] === oid)
+          for (const seq of decodeRecord<number[]>(value, `history of ${oid}`)) seqs.add(seq);
         return true;
       };
       this.scan(prefixRange(keys.history(oid, 0).subarray(0, -8)), take, () => {
@@ -173,10 +187,17 @@ export class Queries {
       done(this.core.now);
       return;
     }
-    this.core.reader.page({ gte: rangeOf('j').gte, lte: keys.record(seq), reverse: true }, 1, ([row]) => this.#recordsFrom(row?.[0] ?? keys.record(seq), seq, step, done));
+    this.core.reader.page({ gte: rangeOf('j').gte, lte: keys.record(seq), reverse: true }, 1, ([row]) =>
+      this.#recordsFrom(row?.[0] ?? keys.record(seq), seq, step, done),
+    );
   }
 
-  #recordsFrom(from: Buffer, seq: number, step: (seq: number, turn: TurnRecord) => boolean, done: (now: number) => void): void {
+  #recordsFrom(
+    from: Buffer,
+    seq: number,
+    step: (seq: number, turn: TurnRecord) => boolean,
+    done: (now: number) => void,
+  ): void {
     this.core.reader.page({ gte: from, lt: rangeOf('j').lt }, 16, (rows, now) => {
       let next = seq;
       for (const [key, value] of rows) {
@@ -198,7 +219,8 @@ export class Queries {
 
   #undurableFrom(seq: number, step: (seq: number, turn: TurnRecord) => boolean): void {
     for (const [first, turns] of this.core.groups.undurable()) {
-      for (let i = Math.max(0, seq - first); i < turns.length; i++) if (!step(first + i, turns[i] as TurnRecord)) return;
+      for (let i = Math.max(0, seq - first); i < turns.length; i++)
+        if (!step(first + i, turns[i] as TurnRecord)) return;
     }
   }
 
@@ -223,13 +245,25 @@ export class Queries {
     const take = (key: Buffer, value: Uint8Array): boolean => {
       const [message, error, history] = decodeRecord<DeadLetterRecord>(value, 'a dead letter');
       const [target, selector, , cause, sender, , time] = message;
-      found.push({ id: fieldsOf(key)[0] ?? 0, target, selector, cause, sender, time, error: errorForm(error), history });
+      found.push({
+        id: fieldsOf(key)[0] ?? 0,
+        target,
+        selector,
+        cause,
+        sender,
+        time,
+        error: errorForm(error),
+        history,
+      });
       return found.length < MAX_LIMIT;
     };
     this.scan(rangeOf('l'), take, (now) => done(null, found, now));
   }
 
-  deadLetter(id: unknown, done: (error: TelosError | null, letter: DeadLetterRecord | null, now: number) => void): void {
+  deadLetter(
+    id: unknown,
+    done: (error: TelosError | null, letter: DeadLetterRecord | null, now: number) => void,
+  ): void {
     const missing = (): TelosError => new TelosError('UNKNOWN_DEAD_LETTER', `there is no dead letter ${String(id)}`);
     if (typeof id !== 'number' || !Number.isSafeInteger(id) || id < 0) {
       done(missing(), null, this.core.now);
@@ -250,8 +284,25 @@ const errorForm = ([code, name, message, remedy]: WireError): object => ({ code,
 function describeTurn(seq: number, turn: TurnRecord, only?: Oid): object {
   const [, session, no, origin, sender, target, selector, time, trace, bytes, , namesBefore] = turn;
   const body = unpack(bytes) as CommitBody;
-  const writes = body[3].filter(([oid]) => only === undefined || oid === only || only === LOBBY).map(([oid, slots]) => ({ oid, slots: slots.map(([slot]) => slot) }));
+  const writes = body[3]
+    .filter(([oid]) => only === undefined || oid === only || only === LOBBY)
+    .map(([oid, slots]) => ({ oid, slots: slots.map(([slot]) => slot) }));
   const error = body[7][0] ? null : errorForm(body[7][2]);
-  return { seq, time, session, no, origin, sender, target, selector, trace, writes, creates: body[2], names: namesBefore.map(([name]) => name), outbox: body[5].length, timers: body[6].length, error };
+  return {
+    seq,
+    time,
+    session,
+    no,
+    origin,
+    sender,
+    target,
+    selector,
+    trace,
+    writes,
+    creates: body[2],
+    names: namesBefore.map(([name]) => name),
+    outbox: body[5].length,
+    timers: body[6].length,
+    error,
+  };
 }
-

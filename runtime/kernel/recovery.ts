@@ -5,7 +5,14 @@
  *   Y2  Saved replies of replayed turns are kept in memory until their session comes back or they get keys of their own.
  *   Y3  Names, outbox, timers and dead letters need no replay: their keys were written in the group of their turn.
  */
-import { checkCommitBody, unpack, type CommitBody, type Oid, type Recorded, type SessionId } from '../../protocol/index.js';
+import {
+  checkCommitBody,
+  unpack,
+  type CommitBody,
+  type Oid,
+  type Recorded,
+  type SessionId,
+} from '../../protocol/index.js';
 import {
   decodeRecord,
   fieldsOf,
@@ -41,7 +48,10 @@ export class Recovery {
       const from = mark ? decodeRecord<[number]>(mark, 'm replay')[0] : 1;
       this.#adopt(LOBBY, lobby);
       if (from > identity.endSeq) this.#rest(done);
-      else reader.page({ gte: rangeOf('j').gte, lte: keys.record(from), reverse: true }, 1, ([row]) => this.#replay(row?.[0] ?? keys.record(from), from, done));
+      else
+        reader.page({ gte: rangeOf('j').gte, lte: keys.record(from), reverse: true }, 1, ([row]) =>
+          this.#replay(row?.[0] ?? keys.record(from), from, done),
+        );
       reader.flush();
     });
     reader.flush();
@@ -54,19 +64,26 @@ export class Recovery {
 
   #replay(from: Buffer, mark: number, done: (now: number) => void): void {
     this.core.reader.page({ gte: from, lt: rangeOf('j').lt }, RECORDS_PER_PAGE, (rows) => {
-      const groups = rows.map(([key, value]) => decodeRecord<GroupRecord>(value, `journal record ${fieldsOf(key)[0] ?? 0}`));
+      const groups = rows.map(([key, value]) =>
+        decodeRecord<GroupRecord>(value, `journal record ${fieldsOf(key)[0] ?? 0}`),
+      );
       const wanted = new Set<Oid>();
-      for (const [, , , turns] of groups) for (const turn of turns) for (const [oid] of turn[10]) if (!this.#snapshots.has(oid)) wanted.add(oid);
+      for (const [, , , turns] of groups)
+        for (const turn of turns) for (const [oid] of turn[10]) if (!this.#snapshots.has(oid)) wanted.add(oid);
       const oids = [...wanted];
-      this.core.reader.get(oids.map((oid) => keys.object(oid)), (values, now) => {
-        oids.forEach((oid, i) => this.#adopt(oid, values[i]));
-        for (const [, first, , turns] of groups) turns.forEach((turn, i) => first + i >= mark && this.#apply(turn, first + i));
-        const last = rows[rows.length - 1];
-        if (last === undefined || rows.length < RECORDS_PER_PAGE) this.#rest(done);
-        else this.#replay(Buffer.concat([last[0], Buffer.of(0)]), mark, done);
-        this.core.reader.flush();
-        this.core.now = now;
-      });
+      this.core.reader.get(
+        oids.map((oid) => keys.object(oid)),
+        (values, now) => {
+          oids.forEach((oid, i) => this.#adopt(oid, values[i]));
+          for (const [, first, , turns] of groups)
+            turns.forEach((turn, i) => first + i >= mark && this.#apply(turn, first + i));
+          const last = rows[rows.length - 1];
+          if (last === undefined || rows.length < RECORDS_PER_PAGE) this.#rest(done);
+          else this.#replay(Buffer.concat([last[0], Buffer.of(0)]), mark, done);
+          this.core.reader.flush();
+          this.core.now = now;
+        },
+      );
       this.core.reader.flush();
     });
   }
@@ -75,7 +92,16 @@ export class Recovery {
     const [attempt, sessionId, no, , , , , , , bytes, , namesBefore] = turn;
     const body = checkCommitBody(unpack(bytes));
     const newer = (oid: Oid): boolean => (this.#snapshots.get(oid) ?? 0) < seq;
-    const part: CommitBody = [[], [], body[2].filter(newer), body[3].filter(([oid]) => newer(oid)), [], [], [], body[7]];
+    const part: CommitBody = [
+      [],
+      [],
+      body[2].filter(newer),
+      body[3].filter(([oid]) => newer(oid)),
+      [],
+      [],
+      [],
+      body[7],
+    ];
     for (const oid of body[2]) if (!this.#snapshots.has(oid)) this.#snapshots.set(oid, 0);
     applyTurn(this.core.state, part, attempt, seq);
     const names = new Map(body[4]);
@@ -93,9 +119,21 @@ export class Recovery {
     const { sessions, groups } = this.core;
     const session = sessions.byId.get(id) ?? this.#remember(id);
     const [, content, error] = body[7];
-    const reply: SavedReply = { seq, body: content instanceof Uint8Array ? Uint8Array.from(content) : content, error, open: true, persisted: false };
+    const reply: SavedReply = {
+      seq,
+      body: content instanceof Uint8Array ? Uint8Array.from(content) : content,
+      error,
+      open: true,
+      persisted: false,
+    };
     session.replies.set(no, reply);
-    groups.saveLater({ seq, session: id, no, reply, wanted: () => sessions.byId.get(id) === session && session.replies.get(no) === reply });
+    groups.saveLater({
+      seq,
+      session: id,
+      no,
+      reply,
+      wanted: () => sessions.byId.get(id) === session && session.replies.get(no) === reply,
+    });
   }
 
   #remember(id: SessionId): Session {
@@ -108,11 +146,18 @@ export class Recovery {
   /** What needs no replay, and what belongs to the kernel's own session. */
   #rest(done: (now: number) => void): void {
     this.#dropEnded(() =>
-      this.#each(rangeOf('s'), (key, value) => this.#strikes(key, value), () =>
-        this.#each(prefixRange(keys.session(0).subarray(0, 9)), (key, value) => this.#recorded(this.core.own, key, value), (now) => {
-          this.core.delivery.start();
-          done(now);
-        }),
+      this.#each(
+        rangeOf('s'),
+        (key, value) => this.#strikes(key, value),
+        () =>
+          this.#each(
+            prefixRange(keys.session(0).subarray(0, 9)),
+            (key, value) => this.#recorded(this.core.own, key, value),
+            (now) => {
+              this.core.delivery.start();
+              done(now);
+            },
+          ),
       ),
     );
   }
@@ -121,15 +166,22 @@ export class Recovery {
   #dropEnded(done: () => void): void {
     const { sessions, reader } = this.core;
     const found = [...sessions.byId.values()].filter((session) => !session.loaded);
-    reader.get(found.map(({ id }) => keys.session(id)), (values) => {
-      found.forEach((session, i) => values[i] === undefined && sessions.byId.delete(session.id));
-      done();
-      reader.flush();
-    });
+    reader.get(
+      found.map(({ id }) => keys.session(id)),
+      (values) => {
+        found.forEach((session, i) => values[i] === undefined && sessions.byId.delete(session.id));
+        done();
+        reader.flush();
+      },
+    );
     reader.flush();
   }
 
-  #each(range: { gte?: Buffer; gt?: Buffer; lt: Buffer }, step: (key: Buffer, value: Uint8Array) => void, done: (now: number) => void): void {
+  #each(
+    range: { gte?: Buffer; gt?: Buffer; lt: Buffer },
+    step: (key: Buffer, value: Uint8Array) => void,
+    done: (now: number) => void,
+  ): void {
     this.core.reader.page(range, ROWS_PER_PAGE, (rows, now) => {
       for (const [key, value] of rows) step(key, value);
       const last = rows[rows.length - 1];
@@ -140,7 +192,10 @@ export class Recovery {
 
   #strikes(key: Buffer, value: Uint8Array): void {
     const [session = 0, no = 0] = fieldsOf(key);
-    this.core.delivery.strikes.set(`${session}.${no}`, decodeRecord<StrikesRecord>(value, `strikes of ${session}.${no}`));
+    this.core.delivery.strikes.set(
+      `${session}.${no}`,
+      decodeRecord<StrikesRecord>(value, `strikes of ${session}.${no}`),
+    );
   }
 
   #recorded(session: Session, key: Buffer, value: Uint8Array): void {
@@ -171,7 +226,13 @@ export class Recovery {
         return;
       }
       const [lastHeard, lowest, key, agent] = header as SessionRecord;
-      Object.assign(session, { key, agent, lowest: Math.max(session.lowest, lowest), lastHeard, loaded: true } satisfies Partial<Session>);
+      Object.assign(session, {
+        key,
+        agent,
+        lowest: Math.max(session.lowest, lowest),
+        lastHeard,
+        loaded: true,
+      } satisfies Partial<Session>);
       done(session, now);
     });
   }

@@ -23,7 +23,12 @@ interface Request {
 }
 
 /** Look-ups that the kernel answers itself: (op, args) to a value, through a callback. */
-type Own = (message: Message, op: string, args: Uint8Array, done: (error: TelosError | null, value: unknown, now: number) => void) => void;
+type Own = (
+  message: Message,
+  op: string,
+  args: Uint8Array,
+  done: (error: TelosError | null, value: unknown, now: number) => void,
+) => void;
 
 export class Services {
   readonly #workers = new Map<HostId, readonly string[]>();
@@ -101,4 +106,3 @@ export class Services {
     this.core.router.deliver(message, [T.SERVICE_ANSWER, hostRequest, ok, body], now);
   }
 }
-

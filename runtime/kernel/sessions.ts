@@ -39,10 +39,23 @@ export interface Session {
 }
 
 export function newSession(id: SessionId, key: string, agent: string, now: number): Session {
-  return { id, key, agent, rights: [], peer: 0, lowest: 1, lastHeard: now, replies: new Map(), inFlight: new Map(), loaded: true, recorded: new Map() };
+  return {
+    id,
+    key,
+    agent,
+    rights: [],
+    peer: 0,
+    lowest: 1,
+    lastHeard: now,
+    replies: new Map(),
+    inFlight: new Map(),
+    loaded: true,
+    recorded: new Map(),
+  };
 }
 
-export type Admission = { kind: 'new' } | { kind: 'joined' } | { kind: 'saved'; reply: SavedReply } | { kind: 'refused'; error: TelosError };
+export type Admission =
+  { kind: 'new' } | { kind: 'joined' } | { kind: 'saved'; reply: SavedReply } | { kind: 'refused'; error: TelosError };
 
 export class Sessions {
   readonly byId = new Map<SessionId, Session>();
@@ -83,13 +96,25 @@ export class Sessions {
   admit(session: Session, no: number, lowest: number, window: number, dropped: (no: number) => void): Admission {
     if (lowest > session.lowest) this.#raiseLowest(session, Math.min(lowest, no), dropped);
     if (no < session.lowest) {
-      return { kind: 'refused', error: new TelosError('EXPIRED', `request ${no} of session ${session.id} is below ${session.lowest}, the lowest that its sender waits for`) };
+      return {
+        kind: 'refused',
+        error: new TelosError(
+          'EXPIRED',
+          `request ${no} of session ${session.id} is below ${session.lowest}, the lowest that its sender waits for`,
+        ),
+      };
     }
     const reply = session.replies.get(no);
     if (reply !== undefined) return { kind: 'saved', reply };
     if (session.inFlight.has(no)) return { kind: 'joined' };
     if (session.inFlight.size + session.replies.size >= window * 2 || session.inFlight.size >= window) {
-      return { kind: 'refused', error: new TelosError('BUSY', `session ${session.id} has ${session.inFlight.size} requests under way and ${session.replies.size} answers kept; its window is ${window}`) };
+      return {
+        kind: 'refused',
+        error: new TelosError(
+          'BUSY',
+          `session ${session.id} has ${session.inFlight.size} requests under way and ${session.replies.size} answers kept; its window is ${window}`,
+        ),
+      };
     }
     return { kind: 'new' };
   }

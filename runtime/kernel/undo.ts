@@ -5,7 +5,18 @@
  * handled. The scan runs page by page; its last step, over the turns not yet durable, and the commit happen in one step of the
  * kernel, so nothing slips in between.
  */
-import { ABSENT, pack, TelosError, unpack, WRITE, type CommitBody, type NameWrite, type Oid, type Seq, type SlotWrite } from '../../protocol/index.js';
+import {
+  ABSENT,
+  pack,
+  TelosError,
+  unpack,
+  WRITE,
+  type CommitBody,
+  type NameWrite,
+  type Oid,
+  type Seq,
+  type SlotWrite,
+} from '../../protocol/index.js';
 import { keys, type TurnRecord } from '../journal/index.js';
 import type { KernelCore } from './core.js';
 import type { Message } from './message.js';
@@ -22,11 +33,16 @@ export class Undo {
   undo(message: Message, seq: unknown): void {
     const { core } = this;
     if (typeof seq !== 'number' || !Number.isSafeInteger(seq) || seq < 1 || seq > core.groups.acceptedSeq) {
-      core.fail(message, new TelosError('UNKNOWN_TURN', `there is no turn ${String(seq)}; the last is ${core.groups.acceptedSeq}`), core.now);
+      core.fail(
+        message,
+        new TelosError('UNKNOWN_TURN', `there is no turn ${String(seq)}; the last is ${core.groups.acceptedSeq}`),
+        core.now,
+      );
       return;
     }
     this.queries.turn(seq, (turn, now) => {
-      if (turn === null) core.fail(message, new TelosError('UNKNOWN_TURN', `turn ${seq} has been folded into snapshots`), now);
+      if (turn === null)
+        core.fail(message, new TelosError('UNKNOWN_TURN', `turn ${seq} has been folded into snapshots`), now);
       else this.#loadAll(turn, () => this.#scan(message, seq as Seq, turn));
     });
   }
@@ -35,11 +51,14 @@ export class Undo {
   #loadAll(turn: TurnRecord, done: () => void): void {
     const oids = [...new Set(turn[10].map(([oid]) => oid))];
     const names = turn[11].map(([name]) => name);
-    this.core.reader.get([...oids.map((oid) => keys.object(oid)), ...names.map((name) => keys.name(name))], (values) => {
-      oids.forEach((oid, i) => this.core.state.adopt(oid, values[i]));
-      names.forEach((name, i) => this.core.state.adoptName(name, values[oids.length + i]));
-      done();
-    });
+    this.core.reader.get(
+      [...oids.map((oid) => keys.object(oid)), ...names.map((name) => keys.name(name))],
+      (values) => {
+        oids.forEach((oid, i) => this.core.state.adopt(oid, values[i]));
+        names.forEach((name, i) => this.core.state.adoptName(name, values[oids.length + i]));
+        done();
+      },
+    );
   }
 
   #scan(message: Message, seq: Seq, turn: TurnRecord): void {
@@ -54,9 +73,13 @@ export class Undo {
       if (named.length > 0) {
         this.#release(turn);
         const shown = named.slice(-MOST_NAMED).map(([later, why]) => `${later} (${why})`);
-        const error = new TelosError('UNDO_REFUSED', `turn ${seq} can't be undone; ${named.length} later ${named.length > 1 ? 'turns depend' : 'turn depends'} on it: ${shown.join(', ')}`, {
-          details: named.map(([later]) => later).slice(-MOST_NAMED),
-        });
+        const error = new TelosError(
+          'UNDO_REFUSED',
+          `turn ${seq} can't be undone; ${named.length} later ${named.length > 1 ? 'turns depend' : 'turn depends'} on it: ${shown.join(', ')}`,
+          {
+            details: named.map(([later]) => later).slice(-MOST_NAMED),
+          },
+        );
         this.core.fail(message, error, now);
         return;
       }
@@ -79,13 +102,26 @@ export class Undo {
     if (handled.length > 0) {
       this.core.fail(
         message,
-        new TelosError('UNDO_REFUSED', `turn ${seq} can't be undone; its outbox ${handled.length > 1 ? 'messages' : 'message'} ${handled.join(', ')} ${handled.length > 1 ? 'are' : 'is'} handled or under way already`, { details: handled }),
+        new TelosError(
+          'UNDO_REFUSED',
+          `turn ${seq} can't be undone; its outbox ${handled.length > 1 ? 'messages' : 'message'} ${handled.join(', ')} ${handled.length > 1 ? 'are' : 'is'} handled or under way already`,
+          { details: handled },
+        ),
         now,
       );
       return;
     }
     for (const no of outgoing) this.core.delivery.withdraw(no);
-    const body: CommitBody = [[], [], [], restore(turn), turn[11].map(([name, oid]): NameWrite => [name, oid]), [], [], [true, pack({ undone: seq, seq: this.core.groups.nextSeq() }), null]];
+    const body: CommitBody = [
+      [],
+      [],
+      [],
+      restore(turn),
+      turn[11].map(([name, oid]): NameWrite => [name, oid]),
+      [],
+      [],
+      [true, pack({ undone: seq, seq: this.core.groups.nextSeq() }), null],
+    ];
     this.core.accept(message, this.core.nextAttempt(), pack(body), body, null, now);
   }
 }
@@ -105,7 +141,8 @@ const madeBy = (turn: TurnRecord): Set<string> =>
 
 /** `undo(17)`: how an undo is named in the journal; the number is the turn that it took back. */
 export const undoSelector = (seq: unknown): string => `undo(${String(seq)})`;
-const undoneBy = (turn: TurnRecord): number => (turn[5] === 'kernel' ? Number(/^undo\((\d+)\)$/.exec(turn[6])?.[1] ?? 0) : 0);
+const undoneBy = (turn: TurnRecord): number =>
+  turn[5] === 'kernel' ? Number(/^undo\((\d+)\)$/.exec(turn[6])?.[1] ?? 0) : 0;
 
 /**
  * Finds the turns that depend on one turn. A dependent that was itself undone counts no more, nor does its undo; what reads the value

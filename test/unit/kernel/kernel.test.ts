@@ -61,7 +61,11 @@ test('who read a refused attempt falls with it', async () => {
   const first = nextRun(w);
   w.ask(1, 2, '#b', 'y');
   const lost = w.attempt(1);
-  w.commit(1, first, { attempt: lost, reads: [[oid('#a'), ['balance', ABSENT]]], writes: [[oid('#a'), [['balance', 0, 7]]]] });
+  w.commit(1, first, {
+    attempt: lost,
+    reads: [[oid('#a'), ['balance', ABSENT]]],
+    writes: [[oid('#a'), [['balance', 0, 7]]]],
+  });
   w.commit(1, nextRun(w), { reads: [[oid('#a'), ['balance', lost]]], writes: [[oid('#b'), [['balance', 0, 7]]]] });
   expect(w.verdicts(1).map(([, , kind]) => kind)).toEqual([VERDICT.CONFLICT, VERDICT.CONFLICT]);
 });
@@ -78,7 +82,12 @@ test('absence is a read: a slot that came meanwhile is a conflict, a listing rea
   w.ask(1, 4, '#a', 'shrink');
   w.commit(1, nextRun(w), { writes: [[oid('#a'), [['limit', 1, null]]]] });
   w.commit(1, lister, { reads: [[oid('#a'), ['', shape]]] });
-  expect(w.verdicts(1).map(([, , kind]) => kind)).toEqual([VERDICT.ACCEPTED, VERDICT.CONFLICT, VERDICT.ACCEPTED, VERDICT.CONFLICT]);
+  expect(w.verdicts(1).map(([, , kind]) => kind)).toEqual([
+    VERDICT.ACCEPTED,
+    VERDICT.CONFLICT,
+    VERDICT.ACCEPTED,
+    VERDICT.CONFLICT,
+  ]);
 });
 
 test('the same number again: joined while under way, the saved answer after, one effect', async () => {
@@ -90,7 +99,10 @@ test('the same number again: joined while under way, the saved answer after, one
   await w.settle();
   w.ask(1, 1, '#a', 'deposit');
   expect(w.runs(1)).toHaveLength(1);
-  expect(w.answers(1)).toEqual([expect.arrayContaining([T.ANSWER, 1, 105]), expect.arrayContaining([T.ANSWER, 1, 105])]);
+  expect(w.answers(1)).toEqual([
+    expect.arrayContaining([T.ANSWER, 1, 105]),
+    expect.arrayContaining([T.ANSWER, 1, 105]),
+  ]);
 });
 
 test('the same number after a kernel restart and a power cut: the same answer, also an error', async () => {
@@ -99,7 +111,16 @@ test('the same number after a kernel restart and a power cut: the same answer, a
   w.ask(1, 1, '#a', 'deposit');
   w.add(1, nextRun(w), '#a', 5);
   w.ask(1, 2, '#a', 'fail');
-  const failed: CommitBody = [[], [], [], [], [], [], [], [false, null, ['METHOD_FAILED', 'RangeError', 'too much', 'less', null]]];
+  const failed: CommitBody = [
+    [],
+    [],
+    [],
+    [],
+    [],
+    [],
+    [],
+    [false, null, ['METHOD_FAILED', 'RangeError', 'too much', 'less', null]],
+  ];
   w.commit(1, nextRun(w), { body: failed });
   await w.settle();
   await w.restart();
@@ -238,7 +259,9 @@ test('outbox messages leave after the commit, take effect once, and survive a re
 test('a timer fires when due, also after a restart, and an error of it leaves a dead letter', async () => {
   const w = await bank();
   w.ask(1, 1, '#a', 'later');
-  w.commit(1, nextRun(w), { body: [[], [], [], [], [], [], [[5000, oid('#b'), 'ring', pack([])]], [true, null, null]] });
+  w.commit(1, nextRun(w), {
+    body: [[], [], [], [], [], [], [[5000, oid('#b'), 'ring', pack([])]], [true, null, null]],
+  });
   await w.settle();
   await w.restart();
   w.host(4);
@@ -247,7 +270,9 @@ test('a timer fires when due, also after a restart, and an error of it leaves a 
   expect(w.runs(4)).toEqual([]);
   await w.tick(1500);
   expect(w.runs(4).map((run) => run[6])).toEqual(['ring']);
-  w.commit(4, w.runs(4)[0] as Run, { body: [[], [], [], [], [], [], [], [false, null, ['METHOD_FAILED', 'Error', 'no', '', null]]] });
+  w.commit(4, w.runs(4)[0] as Run, {
+    body: [[], [], [], [], [], [], [], [false, null, ['METHOD_FAILED', 'Error', 'no', '', null]]],
+  });
   await w.settle();
   await w.join(9);
   w.query(9, 1, 'deadLetters');
@@ -327,5 +352,34 @@ test('changes of one host reach the others that hold the object', async () => {
   w.add(host, run, '#a', 5);
   const other = host === 1 ? 2 : 1;
   const changed = w.toHost.filter(([id, env]) => id === other && env[0] === T.CHANGED).map(([, env]) => env);
-  expect(changed).toEqual([[T.CHANGED, '#a', expect.any(Number), expect.any(Number), [['balance', expect.any(Number), 2, false, 105]]]]);
+  expect(changed).toEqual([
+    [T.CHANGED, '#a', expect.any(Number), expect.any(Number), [['balance', expect.any(Number), 2, false, 105]]],
+  ]);
+});
+
+test('without room to write: reads are answered, writes are refused DISK_FULL, nothing is appended', async () => {
+  const w = await bank();
+  const session = w.welcomed.get(1) as number;
+  w.ask(1, 1, '#a', 'deposit');
+  w.add(1, nextRun(w), '#a', 5);
+  await w.settle();
+  w.readOnly = true;
+  await w.restart();
+  w.host(3);
+  await w.load(3, '#a');
+  await w.join(2, session);
+  await w.join(3);
+  w.ask(2, 1, '#a', 'deposit');
+  expect(w.answers(2).at(-1)).toEqual(expect.arrayContaining([T.ANSWER, 1, 105]));
+  w.ask(3, 1, '#a', 'balance');
+  w.commit(3, nextRun(w, 3), { reads: [[oid('#a'), ['balance', w.accepted('#a', 'balance')]]], answer: 105 });
+  w.ask(3, 2, '#a', 'deposit');
+  w.add(3, nextRun(w, 3), '#a', 5);
+  await w.tick(1000);
+  expect(w.answers(3).map((env) => [env[0], (env[2] as string[])[0] ?? env[2]])).toEqual([
+    [T.ANSWER, 105],
+    [T.ERROR, 'DISK_FULL'],
+  ]);
+  expect(w.value('#a', 'balance')).toBe(105);
+  expect(w.appends).toEqual([]);
 });

@@ -57,6 +57,7 @@ export class World {
   /** False: appends stay under way until `sync`. */
   autoSync = true;
   quarantineWanted = 0;
+  readOnly = false;
   fatal: TelosError | null = null;
   #attempts = 0;
   #life = 0;
@@ -78,14 +79,16 @@ export class World {
       toHost: (host, envelope) => void this.toHost.push([host, envelope]),
       toService: (worker, envelope) => void this.toHost.push([worker, envelope]),
       append: (group) => void this.appends.push(group),
-      read: (ticket, keys: readonly Key[]) => queueMicrotask(() => live() && this.kernel.readDone(ticket, this.store.getMany(keys), this.now)),
-      page: (ticket, range, limit) => queueMicrotask(() => live() && this.kernel.pageDone(ticket, this.store.page(range, limit), this.now)),
+      read: (ticket, keys: readonly Key[]) =>
+        queueMicrotask(() => live() && this.kernel.readDone(ticket, this.store.getMany(keys), this.now)),
+      page: (ticket, range, limit) =>
+        queueMicrotask(() => live() && this.kernel.pageDone(ticket, this.store.page(range, limit), this.now)),
       external: (ticket, op) => void this.external.push([ticket, op]),
       needQuarantine: () => void this.quarantineWanted++,
       fatal: (error) => void (this.fatal = error),
       log: () => undefined,
     };
-    this.kernel = new Kernel(defaultConfig, this.store.open(), ports, this.faults);
+    this.kernel = new Kernel(defaultConfig, this.store.open(), ports, this.faults, this.readOnly);
     this.kernel.recover(GENESIS, this.now, () => undefined);
   }
 
@@ -132,8 +135,24 @@ export class World {
     this.kernel.hostJoined(id, { incarnation: 100 + id, quarantine }, this.now);
   }
 
-  ask(peer: number, no: number, target: string, selector: string, extra: { lowest?: number; deadline?: number } = {}): void {
-    const envelope: Ask = [T.ASK, no, extra.lowest ?? 1, extra.deadline ?? 20_000, '', target, selector, pack([]), ORIGIN.PROGRAM];
+  ask(
+    peer: number,
+    no: number,
+    target: string,
+    selector: string,
+    extra: { lowest?: number; deadline?: number } = {},
+  ): void {
+    const envelope: Ask = [
+      T.ASK,
+      no,
+      extra.lowest ?? 1,
+      extra.deadline ?? 20_000,
+      '',
+      target,
+      selector,
+      pack([]),
+      ORIGIN.PROGRAM,
+    ];
     this.kernel.fromClient(peer, envelope, this.now);
   }
 
@@ -142,11 +161,15 @@ export class World {
   }
 
   runs(host: number): Run[] {
-    return this.toHost.filter(([id, envelope]) => id === host && envelope[0] === T.RUN).map(([, envelope]) => envelope as Run);
+    return this.toHost
+      .filter(([id, envelope]) => id === host && envelope[0] === T.RUN)
+      .map(([, envelope]) => envelope as Run);
   }
 
   verdicts(host: number): Verdict[] {
-    return this.toHost.filter(([id, envelope]) => id === host && envelope[0] === T.VERDICT).map(([, envelope]) => envelope as Verdict);
+    return this.toHost
+      .filter(([id, envelope]) => id === host && envelope[0] === T.VERDICT)
+      .map(([, envelope]) => envelope as Verdict);
   }
 
   answers(peer: number): Envelope[] {
@@ -172,9 +195,22 @@ export class World {
     return this.kernel.core.state.objects.get(oid(object))?.slots.get(slot)?.content;
   }
 
-  commit(host: number, run: Run, part: { reads?: ReadSet[]; writes?: WriteSet[]; body?: CommitBody; answer?: Content; attempt?: Attempt }): Attempt {
+  commit(
+    host: number,
+    run: Run,
+    part: { reads?: ReadSet[]; writes?: WriteSet[]; body?: CommitBody; answer?: Content; attempt?: Attempt },
+  ): Attempt {
     const attempt = part.attempt ?? this.attempt(host);
-    const body: CommitBody = part.body ?? [part.reads ?? [], [], [], part.writes ?? [], [], [], [], [true, part.answer ?? null, null]];
+    const body: CommitBody = part.body ?? [
+      part.reads ?? [],
+      [],
+      [],
+      part.writes ?? [],
+      [],
+      [],
+      [],
+      [true, part.answer ?? null, null],
+    ];
     checkCommitBody(unpack(pack(body)));
     this.kernel.fromHost(host, [T.COMMIT, attempt, run[1], run[2], pack(body)], this.now);
     return attempt;
