@@ -89,6 +89,12 @@ export const configSchema = z.strictObject({
     backoffMaxMs: whole(30_000),
     shutdownMs: whole(5000),
     startMs: whole(15_000),
+    /** Size at which the log file of a process is put aside. */
+    logBytes: whole(8 * MiB, 64 * KiB),
+    /** A quarantine host without work is stopped after this long. */
+    quarantineIdleMs: whole(30_000),
+    /** Service workers to start with the kernel: the module of each is a script that speaks the worker's side of the protocol. */
+    services: z.array(z.strictObject({ role: z.enum(['mind', 'memory', 'backup']), module: z.string() })).max(16).default([]),
     /** Host processes; the number of cores less one, at least one, when absent. */
     hosts: z
       .number()

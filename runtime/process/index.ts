@@ -1,0 +1,6 @@
+export * from './child.js';
+export * from './lifeline.js';
+export * from './log-file.js';
+export * from './logger.js';
+export * from './memory.js';
+export * from './worker-config.js';
