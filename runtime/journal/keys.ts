@@ -30,12 +30,14 @@ function numeric(letter: string, ...fields: number[]): Key {
   return key;
 }
 
+const fieldBytes = (value: number): Buffer => numeric('x', value).subarray(1);
+
 const text = (letter: string, rest: string): Key => Buffer.from(letter + rest, 'utf8');
 
 export const keys = {
   record: (seq: number): Key => numeric('j', seq),
   object: (oid: string): Key => text('o', oid),
-  history: (oid: string, seq: number): Key => Buffer.concat([text('x', `${oid}\0`), numeric('', seq)]),
+  history: (oid: string, seq: number): Key => Buffer.concat([text('x', `${oid}\0`), fieldBytes(seq)]),
   name: (name: string): Key => text('n', name),
   outbox: (no: number): Key => numeric('q', no),
   session: (session: number): Key => numeric('d', session, 0),
