@@ -1,0 +1,83 @@
+/**
+ * The disk of the simulation: the journal's memory store, with time, slow and failing syncs, kills and power cuts.
+ *
+ *   D1  What was applied and not synced survives a kill and may be lost in a power cut; what was synced survives both.
+ *   D2  A read sees the store at some moment between its start and its end.
+ */
+import { TelosError } from '../../protocol/errors.js';
+import type { GroupWrite, ImageIdentity, Key, KeyRange } from '../../runtime/journal/port.js';
+import { MemoryStore } from '../../runtime/journal/memory.js';
+import type { Clock } from './clock.js';
+import type { Random } from './random.js';
+
+type Rows = (readonly [Key, Uint8Array])[];
+
+export class Disk {
+  readonly store: MemoryStore;
+  /** Last turn that a power cut now would leave. */
+  durable = 0;
+  /** The next append fails: before it reached the disk, or after. */
+  failNext: 'no' | 'unwritten' | 'written' = 'no';
+  slowUntil = 0;
+  /** Begun by each life; what an earlier life had asked for is not done any more. */
+  #life = 0;
+
+  constructor(
+    private readonly clock: Clock,
+    private readonly random: Random,
+  ) {
+    this.store = new MemoryStore('simulated');
+  }
+
+  /** RocksDB writes its log out as a table when it opens, so what is there then is safe. */
+  open(): ImageIdentity {
+    this.#life++;
+    this.store.sync();
+    const identity = this.store.open();
+    this.durable = this.store.endSeq;
+    return identity;
+  }
+
+  powerCut(): void {
+    this.#life++;
+    this.store.crash(this.random.between(0, this.store.unsyncedGroups));
+  }
+
+  kill(): void {
+    this.#life++;
+  }
+
+  append(group: GroupWrite, done: (error: TelosError | null) => void): void {
+    const fail = this.failNext;
+    this.failNext = 'no';
+    const slow = this.clock.now < this.slowUntil ? this.random.between(20, 400) : 0;
+    this.#later(0.2 + this.random.unit(), () => {
+      if (fail !== 'unwritten') this.store.apply(group);
+      this.#later(0.5 + this.random.unit() * 3 + slow, () => {
+        if (fail !== 'no') return done(new TelosError('STORAGE_FAILED', 'a planned failure'));
+        this.store.sync();
+        this.durable = this.store.endSeq;
+        done(null);
+      });
+    });
+  }
+
+  read(keys: readonly Key[], done: (values: (Buffer | undefined)[]) => void): void {
+    this.#later(this.random.unit(), () => {
+      const values = this.store.getMany(keys);
+      this.#later(this.random.unit(), () => done(values));
+    });
+  }
+
+  page(range: KeyRange, limit: number, done: (rows: Rows) => void): void {
+    this.#later(this.random.unit(), () => {
+      const rows = this.store.page(range, limit);
+      this.#later(this.random.unit(), () => done(rows as Rows));
+    });
+  }
+
+  #later(delay: number, run: () => void): void {
+    const life = this.#life;
+    this.clock.after(delay, () => life === this.#life && run());
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * What a simulated run leaves behind for the checker: facts, each with the moment (a running number over the whole run) at which
+ * it was seen. Facts are taken where the process under test can't tamper with them: at the client, at the kernel's ports, at the
+ * host's own cache, and from the journal as it is found at the end.
+ */
+import type { CommitBody, Content } from '../../protocol/envelope.js';
+import type { NameBefore, SlotBefore } from '../../runtime/journal/records.js';
+
+/** A turn as the journal holds it. */
+export interface TurnFact {
+  readonly seq: number;
+  readonly attempt: number;
+  readonly session: number;
+  readonly no: number;
+  /** When it was accepted, ms. */
+  readonly time: number;
+  readonly body: CommitBody;
+  readonly before: readonly SlotBefore[];
+  readonly namesBefore: readonly NameBefore[];
+  readonly firstOutgoing: number;
+  /** It handled an outbox message or timer. */
+  readonly consumed: boolean;
+}
+
+/** One slot as a turn saw it; the pseudo slots `''` and `'*'` have no content. */
+export type SlotSeen = readonly [oid: string, slot: string, attempt: number, content: Content];
+export type NameSeen = readonly [name: string, attempt: number, oid: string | null];
+
+/** What a host sent as a commit, noted by the host itself. */
+export interface AttemptFact {
+  readonly attempt: number;
+  readonly session: number;
+  readonly no: number;
+  readonly reads: readonly SlotSeen[];
+  readonly names: readonly NameSeen[];
+  readonly wrote: boolean;
+  /** Its answer as text, to be compared with what leaves the kernel. */
+  readonly reply: string;
+  /** When it reached the kernel the kernel had already declared this host dead. */
+  fenced: boolean;
+}
+
+/** What a client knows of one thing that it wanted. `token` stands in the arguments; the client may use several ids for it. */
+export interface RequestFact {
+  readonly token: string;
+  readonly begun: number;
+  ended: number;
+  outcome: 'open' | 'answer' | 'error' | 'unknown';
+  attempt: number;
+  code: string;
+}
+
+/** An ASK as the kernel got it: ties an id to a token. */
+export interface AskFact {
+  readonly session: number;
+  readonly no: number;
+  readonly token: string;
+}
+
+/** An ANSWER or ERROR at the moment it left the kernel. `attempt` 0: made by the kernel itself. `digest`: all of it as text. */
+export interface AnswerFact {
+  readonly at: number;
+  readonly life: number;
+  readonly session: number;
+  readonly no: number;
+  readonly attempt: number;
+  readonly code: string;
+  readonly retryable: boolean;
+  readonly seq: number;
+  readonly digest: string;
+  /** Last turn that a power cut at this moment would have left. */
+  readonly durable: number;
+}
+
+/** An outbox message or timer handed to a host. */
+export interface DeliveryFact {
+  readonly at: number;
+  readonly no: number;
+  readonly time: number;
+  readonly durable: number;
+}
+
+export interface NoticeFact {
+  readonly stream: string;
+  readonly part: number;
+  readonly seq: number;
+  readonly durable: number;
+  readonly changes: readonly (string | readonly string[])[];
+}
+
+/** An answer of a service, as the kernel passed it to a host for one key of one message. */
+export interface EffectFact {
+  readonly message: string;
+  readonly body: string;
+}
+
+export interface History {
+  readonly turns: TurnFact[];
+  readonly attempts: Map<number, AttemptFact>;
+  readonly requests: RequestFact[];
+  readonly asks: AskFact[];
+  readonly answers: AnswerFact[];
+  readonly deliveries: DeliveryFact[];
+  readonly notices: NoticeFact[];
+  readonly effects: EffectFact[];
+  /** `session:no` of each dead letter at the end. */
+  readonly deadLetters: Set<string>;
+  /** Numbers of outbox messages and timers that the journal still holds at the end. */
+  readonly pending: Set<number>;
+  /** What outgoing messages carry, by their number. */
+  readonly moneyIn: Map<number, number>;
+  /** Every slot of every object, and every name, read back through the kernel after the last restart. */
+  readonly finalSlots: SlotSeen[];
+  readonly finalNames: NameSeen[];
+  /** Set when the run could not be brought to rest. */
+  stuck: string;
+}
+
+export const emptyHistory = (): History => ({
+  turns: [],
+  attempts: new Map(),
+  requests: [],
+  asks: [],
+  answers: [],
+  deliveries: [],
+  notices: [],
+  effects: [],
+  deadLetters: new Set(),
+  pending: new Set(),
+  moneyIn: new Map(),
+  finalSlots: [],
+  finalNames: [],
+  stuck: '',
+});
+
+/** A broken promise of the design, in words that name the turn, message or key. */
+export interface Violation {
+  readonly rule: string;
+  readonly message: string;
+}

@@ -1,0 +1,147 @@
+/** A client process in the simulation: the real session core (clients/library), which greets the kernel again whenever it loses it. */
+import { unpack } from '../../protocol/codec.js';
+import { ORIGIN, type Content, type ToClient } from '../../protocol/envelope.js';
+import { TelosError, type WireError } from '../../protocol/errors.js';
+import { MAGIC, PROTOCOL_VERSION, type Welcome } from '../../protocol/frames.js';
+import { ClientSession, type Request } from '../../clients/library/session.js';
+import type { RequestFact } from './history.js';
+import { SimProcess } from './process.js';
+import { encodeScript, SELECTOR, type Op } from './script.js';
+import { SimLink } from './sim-link.js';
+import type { World } from './world.js';
+
+const TICK_MS = 20;
+const FIRST_RETRY_MS = 10;
+const LAST_RETRY_MS = 160;
+
+interface Open {
+  readonly fact: RequestFact;
+  request: Request | null;
+}
+
+export class SimClient extends SimProcess {
+  readonly session: ClientSession;
+  readonly open = new Set<Open>();
+  #link: SimLink | null = null;
+  #greeting = false;
+  #tries = 0;
+
+  constructor(
+    private readonly world: World,
+    name: string,
+    watches: boolean,
+  ) {
+    super(name, world.clock);
+    const { client, message, kernel } = world.config;
+    const limits = {
+      window: message.window,
+      backlog: client.backlog,
+      defaultDeadlineMs: message.defaultDeadlineMs,
+      maxDeadlineMs: message.maxDeadlineMs,
+      giveUpMs: kernel.clientGiveUpMs,
+      graceMs: 2000,
+      backoffFirstMs: client.retryFirstMs,
+      backoffMaxMs: client.retryMaxMs,
+    };
+    const port = { send: (envelope: Parameters<SimLink['send']>[0]) => this.#link?.send(envelope) ?? false, greetAnew: () => this.#greetAnew() };
+    this.session = new ClientSession(limits, port, world.random.unit);
+    if (watches) {
+      const subscription = this.session.subscribe('*', 200, { notice: () => subscription.taken(1) }, this.clock.now);
+    }
+    this.#greet();
+    this.every(TICK_MS, () => this.session.tick(this.clock.now));
+  }
+
+  ask(token: string, target: string, ops: Op[], deadlineMs: number): void {
+    const fact: RequestFact = { token, begun: this.world.moment(), ended: Infinity, outcome: 'open', attempt: 0, code: '' };
+    this.world.history.requests.push(fact);
+    const open: Open = { fact, request: null };
+    this.open.add(open);
+    const spec = { target, selector: SELECTOR, args: encodeScript(token, ops), origin: ORIGIN.PROGRAM, deadlineMs };
+    const sink = { done: (body: Content) => this.#done(open, body), failed: (error: TelosError) => this.#failed(open, error) };
+    open.request = this.session.ask(spec, sink, this.clock.now);
+  }
+
+  cancelOne(): void {
+    const [first] = this.open;
+    if (first?.request) this.session.cancel(first.request, this.clock.now);
+  }
+
+  leave(): void {
+    this.#link?.goodbye();
+    this.after(5, () => this.die());
+  }
+
+  override die(heard = true): void {
+    super.die(heard);
+    for (const { fact } of this.open) this.#settle(fact, 'unknown', 0, 'CLOSED');
+    this.open.clear();
+  }
+
+  #done(open: Open, body: Content): void {
+    const [attempt] = unpack(body as Uint8Array) as [number];
+    this.open.delete(open);
+    this.#settle(open.fact, 'answer', attempt, '');
+  }
+
+  #failed(open: Open, error: TelosError): void {
+    this.open.delete(open);
+    const unknown = error.code === 'OUTCOME_UNKNOWN';
+    this.#settle(open.fact, unknown ? 'unknown' : 'error', typeof error.details === 'number' ? error.details : 0, error.code);
+  }
+
+  #settle(fact: RequestFact, outcome: RequestFact['outcome'], attempt: number, code: string): void {
+    fact.ended = this.world.moment();
+    fact.outcome = outcome;
+    fact.attempt = attempt;
+    fact.code = code;
+  }
+
+  // ---- the link --------------------------------------------------------------------------------------------------------------
+
+  #greetAnew(): void {
+    this.#link?.close();
+    this.#link = null;
+    this.session.onLost(this.clock.now);
+    this.#later();
+  }
+
+  #later(): void {
+    if (this.#greeting) return;
+    this.#greeting = true;
+    const wait = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#tries++);
+    this.after(wait, () => {
+      this.#greeting = false;
+      if (this.#link === null) this.#greet();
+    });
+  }
+
+  #greet(): void {
+    const kernel = this.world.servingKernel();
+    if (kernel === null) return this.#later();
+    const { wire, serve } = this.world.connect(this, kernel);
+    const link: SimLink = new SimLink(this, wire, wire.near, this.world.config.link, {
+      ready: (data) => this.#welcomed(data as unknown as Welcome),
+      work: (envelope) => this.session.onEnvelope(envelope as ToClient, this.clock.now),
+      refused: (error) => {
+        link.close();
+        this.#link = null;
+        this.session.onRefused(TelosError.fromWire(error as WireError), this.clock.now);
+        this.#later();
+      },
+      lost: () => {
+        this.#link = null;
+        this.session.onLost(this.clock.now);
+        this.#later();
+      },
+    });
+    this.#link = link;
+    serve();
+    link.ready([MAGIC, PROTOCOL_VERSION, 'client', 0, 'key', 'token', this.session.id, this.name, []]);
+  }
+
+  #welcomed(welcome: Welcome): void {
+    this.#tries = 0;
+    this.session.onWelcome(welcome[4], welcome[9], this.clock.now);
+  }
+}

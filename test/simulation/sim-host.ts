@@ -1,0 +1,48 @@
+/** A host process in the simulation: a model host, and its link to the kernel that started it. It ends when that link does. */
+import type { FromHost, ToHost } from '../../protocol/envelope.js';
+import { MAGIC, PROTOCOL_VERSION } from '../../protocol/frames.js';
+import { ModelHost } from './model-host.js';
+import { SimProcess } from './process.js';
+import { SimLink } from './sim-link.js';
+import type { World } from './world.js';
+
+export interface HostBirth {
+  readonly name: string;
+  readonly incarnation: number;
+  readonly quarantine: boolean;
+}
+
+export class SimHost extends SimProcess {
+  readonly host: ModelHost;
+  #link: SimLink | null = null;
+
+  constructor(
+    private readonly world: World,
+    readonly birth: HostBirth,
+    parent: SimProcess,
+  ) {
+    super(birth.name, world.clock);
+    this.host = new ModelHost(birth.incarnation, { ...world.config.host, ...world.config.kernel }, {
+      send: (envelope: FromHost) => void this.#link?.send(envelope),
+      after: (delay, run) => this.after(delay, run),
+      doom: (kind) => (kind === 'poison' ? this.die() : this.stop()),
+      note: (fact) => void world.history.attempts.set(fact.attempt, fact),
+      effect: (message, body) => void world.history.effects.push({ message, body }),
+      random: world.random.fork(birth.incarnation),
+    });
+    this.after(world.random.between(5, 40), () => this.#greet(parent));
+  }
+
+  #greet(parent: SimProcess): void {
+    const { wire, serve } = this.world.connect(this, parent);
+    this.#link = new SimLink(this, wire, wire.near, this.world.config.link, {
+      ready: () => undefined,
+      work: (envelope) => this.host.receive(envelope as ToHost),
+      refused: () => this.die(),
+      lost: () => this.die(),
+    });
+    serve();
+    const role = this.birth.quarantine ? 'quarantine' : 'host';
+    this.#link.ready([MAGIC, PROTOCOL_VERSION, role, this.birth.incarnation, '', '', 0, this.birth.name, []]);
+  }
+}

@@ -1,0 +1,215 @@
+/**
+ * The kernel's process in the simulation: the real Kernel and the real supervision core, wired to simulated wires, disk and children.
+ *
+ * What leaves the kernel and what reaches it is noted here, outside of it.
+ */
+import { unpack } from '../../protocol/codec.js';
+import { T, type Ask, type FromClient, type FromHost, type Served, type SessionId, type ToClient, type ToHost, type ToService } from '../../protocol/envelope.js';
+import { isRetryable, TelosError, type WireError } from '../../protocol/errors.js';
+import { MAGIC, PROTOCOL_VERSION, type Hello } from '../../protocol/frames.js';
+import { Kernel, type KernelPorts } from '../../runtime/kernel/index.js';
+import { genesis } from './genesis.js';
+import { SimProcess, type Wire } from './process.js';
+import { decodeScript } from './script.js';
+import { SimHost } from './sim-host.js';
+import { SimLink } from './sim-link.js';
+import { childSpec, SimSupervisor } from './sim-supervisor.js';
+import type { World } from './world.js';
+
+const TICK_MS = 20;
+const ORACLE = 1;
+const INCARNATIONS_PER_LIFE = 1000;
+
+interface HostPeer {
+  readonly name: string;
+  readonly life: number;
+  readonly link: SimLink;
+  lost: boolean;
+}
+
+export class SimKernel extends SimProcess {
+  readonly kernel: Kernel;
+  readonly supervisor: SimSupervisor;
+  readonly life: number;
+  ready = false;
+  readonly #clients = new Map<number, SimLink>();
+  readonly #sessions = new Map<number, number>();
+  readonly #hosts = new Map<number, HostPeer>();
+  #peers = 0;
+
+  constructor(private readonly world: World) {
+    super('kernel', world.clock);
+    const identity = world.disk.open();
+    this.life = identity.incarnation;
+    this.kernel = new Kernel(world.config, identity, this.#ports(), world.faults);
+    const names = Array.from({ length: world.plan.hosts }, (_, i) => `host-${i + 1}`);
+    this.supervisor = new SimSupervisor(this, names.map(childSpec), { spawn: (id, life) => this.#spawn(id, life), report: () => ({ code: 1, signal: null, blame: 'message' }) }, world.random.unit);
+    this.kernel.recover(genesis(world.plan.accounts), this.clock.now, () => this.#serve());
+    this.kernel.flush(this.clock.now);
+  }
+
+  #serve(): void {
+    this.ready = true;
+    this.kernel.serviceJoined(ORACLE, ['oracle'], this.clock.now);
+    this.supervisor.dispatch({ type: 'begin' });
+    this.every(TICK_MS, () => this.kernel.tick(this.clock.now));
+    this.world.served();
+  }
+
+  override die(heard = true): void {
+    super.die(heard);
+    this.world.disk.kill();
+  }
+
+  // ---- children --------------------------------------------------------------------------------------------------------------
+
+  #spawn(name: string, life: number): SimProcess {
+    return new SimHost(this.world, { name, incarnation: this.life * INCARNATIONS_PER_LIFE + life, quarantine: name === 'quarantine' }, this);
+  }
+
+  // ---- links -----------------------------------------------------------------------------------------------------------------
+
+  accept(wire: Wire): void {
+    let served: { work(envelope: unknown): void; late(envelope: unknown): void; lost(): void; goodbye(): void } | null = null;
+    const link: SimLink = new SimLink(this, wire, wire.far, this.world.config.link, {
+      ready: (data) => {
+        const hello = data as unknown as Hello;
+        served ??= hello[2] === 'client' ? this.#client(link, hello) : this.#host(link, hello);
+      },
+      work: (envelope) => served?.work(envelope),
+      batch: () => this.kernel.flush(this.clock.now),
+      late: (envelope) => served?.late(envelope),
+      lost: () => served?.lost(),
+      goodbye: () => served?.goodbye(),
+    });
+  }
+
+  #client(link: SimLink, hello: Hello): { work(envelope: unknown): void; late(): void; lost(): void; goodbye(): void } {
+    const peer = ++this.#peers;
+    this.#clients.set(peer, link);
+    this.kernel.clientJoined(peer, { session: hello[6], key: hello[4], rights: ['author'], agent: hello[7] }, this.clock.now);
+    this.kernel.flush(this.clock.now);
+    return {
+      work: (envelope) => this.#fromClient(peer, envelope as FromClient),
+      late: () => undefined,
+      lost: () => {
+        this.#clients.delete(peer);
+        this.kernel.clientLost(peer, this.clock.now);
+        link.close();
+      },
+      goodbye: () => {
+        this.kernel.clientGoodbye(peer, this.clock.now);
+        this.kernel.flush(this.clock.now);
+      },
+    };
+  }
+
+  #fromClient(peer: number, envelope: FromClient): void {
+    const session = this.#sessions.get(peer);
+    if (envelope[0] === T.ASK && session !== undefined) {
+      const [, no, , , , , , args] = envelope as Ask;
+      this.world.history.asks.push({ session, no, token: decodeScript(args)[0] });
+    }
+    this.kernel.fromClient(peer, envelope, this.clock.now);
+  }
+
+  #host(link: SimLink, hello: Hello): { work(envelope: unknown): void; late(envelope: unknown): void; lost(): void; goodbye(): void } {
+    const name = hello[7];
+    const life = hello[3] - this.life * INCARNATIONS_PER_LIFE;
+    if (this.supervisor.lifeOf(name) !== life) {
+      link.refuse(new TelosError('SUPERSEDED', `${name} is of an earlier life`).toWire());
+      return { work: () => undefined, late: () => undefined, lost: () => undefined, goodbye: () => undefined };
+    }
+    const id = ++this.#peers;
+    const peer: HostPeer = { name, life, link, lost: false };
+    this.#hosts.set(id, peer);
+    this.supervisor.dispatch({ type: 'ready', id: name, life });
+    this.kernel.hostJoined(id, { incarnation: hello[3], quarantine: hello[2] === 'quarantine' }, this.clock.now);
+    this.kernel.flush(this.clock.now);
+    return {
+      work: (envelope) => this.#fromHost(id, peer, envelope as FromHost),
+      late: (envelope) => this.#fromHost(id, peer, envelope as FromHost),
+      lost: () => this.#hostLost(id, peer),
+      goodbye: () => undefined,
+    };
+  }
+
+  /** Whatever a host says reaches the kernel, also after its death was found: to refuse it is the kernel's part. */
+  #fromHost(id: number, peer: HostPeer, envelope: FromHost): void {
+    if (envelope[0] === T.COMMIT && peer.lost) {
+      const fact = this.world.history.attempts.get(envelope[1]);
+      if (fact) fact.fenced = true;
+    }
+    this.kernel.fromHost(id, envelope, this.clock.now);
+    if (peer.lost) this.kernel.flush(this.clock.now);
+  }
+
+  #hostLost(id: number, peer: HostPeer): void {
+    peer.lost = true;
+    this.kernel.hostLost(id, this.clock.now);
+    this.kernel.flush(this.clock.now);
+    this.supervisor.dispatch({ type: 'condemn', id: peer.name, life: peer.life, cause: 'link lost', blame: 'message' });
+  }
+
+  // ---- ports -----------------------------------------------------------------------------------------------------------------
+
+  #ports(): KernelPorts {
+    const { disk } = this.world;
+    return {
+      toClient: (peer, envelope) => this.#toClient(peer, envelope),
+      welcome: (peer, session) => this.#welcome(peer, session),
+      refuse: (peer, error) => this.#clients.get(peer)?.refuse(error),
+      toHost: (host, envelope) => this.#toHost(host, envelope),
+      toService: (_worker, envelope) => this.#oracle(envelope),
+      append: (group) => disk.append(group, (error) => this.do(() => (error ? this.kernel.appendFailed(error, this.clock.now) : this.kernel.appended(this.clock.now)))),
+      read: (ticket, keys) => disk.read(keys, (values) => this.do(() => this.kernel.readDone(ticket, values, this.clock.now))),
+      page: (ticket, range, limit) => disk.page(range, limit, (rows) => this.do(() => this.kernel.pageDone(ticket, rows, this.clock.now))),
+      external: (ticket) => this.kernel.externalDone(ticket, null, 'simulated', this.clock.now),
+      needQuarantine: () => this.supervisor.dispatch({ type: 'add', spec: childSpec('quarantine') }),
+      fatal: () => this.die(),
+      log: (level, event, data) => this.world.log(level, event, data),
+    };
+  }
+
+  #welcome(peer: number, session: SessionId): void {
+    this.#sessions.set(peer, session);
+    const { link, message } = this.world.config;
+    this.#clients.get(peer)?.ready([MAGIC, PROTOCOL_VERSION, this.life, 'simulated', session, link.heartbeatIntervalMs, link.liveness, link.maxFrameBytes, message.maxBodyBytes, message.window]);
+  }
+
+  #toClient(peer: number, envelope: ToClient): void {
+    const { history, disk } = this.world;
+    const session = this.#sessions.get(peer) ?? -1;
+    const common = { at: this.world.moment(), life: this.life, session, durable: disk.durable };
+    if (envelope[0] === T.ANSWER) {
+      const body = envelope[2] as Uint8Array;
+      const [attempt] = unpack(body) as [number];
+      history.answers.push({ ...common, no: envelope[1], attempt, code: '', retryable: false, seq: envelope[3], digest: Buffer.from(body).toString('base64') });
+    } else if (envelope[0] === T.ERROR) {
+      const error: WireError = envelope[2];
+      const attempt = typeof error[4] === 'number' ? error[4] : 0;
+      history.answers.push({ ...common, no: envelope[1], attempt, code: error[0], retryable: isRetryable(error[0]), seq: 0, digest: error.join('|') });
+    } else if (envelope[0] === T.NOTICE) {
+      history.notices.push({ stream: `life ${this.life} peer ${peer} subscription ${envelope[1]}`, part: envelope[2], seq: envelope[3], durable: disk.durable, changes: envelope[5] });
+    }
+    this.#clients.get(peer)?.send(envelope);
+  }
+
+  #toHost(host: number, envelope: ToHost): void {
+    if (this.world.inspect(host, envelope)) return;
+    if (envelope[0] === T.RUN && envelope[1] === 0) {
+      this.world.history.deliveries.push({ at: this.world.moment(), no: envelope[2], time: this.clock.now, durable: this.world.disk.durable });
+    }
+    this.#hosts.get(host)?.link.send(envelope);
+  }
+
+  /** A service whose every answer is another one, and which is slow, or gone. */
+  #oracle(envelope: ToService): void {
+    if (envelope[0] !== T.SERVE) return;
+    const served: Served = [T.SERVED, envelope[1], 0, true, `answer ${this.world.moment()}`];
+    this.after(this.world.random.between(1, 60), () => {
+      this.kernel.fromService(ORACLE, served, this.clock.now);
+      this.kernel.flush(this.clock.now);
+    });
+  }
+}

@@ -1,0 +1,263 @@
+/**
+ * One schedule: a guardian, a kernel, its hosts and some clients in virtual time, with random asks and, one event in ten, a fault. All
+ * that happens follows from the seed.
+ */
+import { parseConfig, type Config } from '../../config/index.js';
+import { rangeOf, fieldsOf } from '../../runtime/journal/keys.js';
+import { decodeRecord, type DeadLetterRecord, type GroupRecord } from '../../runtime/journal/records.js';
+import { T, type CommitBody, type Content, type Oid, type ToHost } from '../../protocol/envelope.js';
+import { unpack } from '../../protocol/codec.js';
+import type { KernelFaults } from '../../runtime/kernel/index.js';
+import { SilenceJudge } from '../../actors/supervisor/silence.js';
+import { Clock } from './clock.js';
+import { Disk } from './disk.js';
+import { injectFault } from './faults.js';
+import { emptyHistory, type History, type TurnFact } from './history.js';
+import { SimProcess, Wire } from './process.js';
+import { Random } from './random.js';
+import { moneyOf } from './script.js';
+import { SimClient } from './sim-client.js';
+import { SimKernel } from './sim-kernel.js';
+import { childSpec, SimSupervisor } from './sim-supervisor.js';
+import { makePlan, Workload, type Plan } from './workload.js';
+
+/** Small limits, so that a short schedule reaches them. */
+const CONFIG: Config = parseConfig({
+  link: { heartbeatIntervalMs: 200, liveness: 3 },
+  message: { window: 64, defaultDeadlineMs: 4000 },
+  kernel: { shards: 8, maxGroupTurns: 16, snapshotsPerGroup: 2, maxDirtyObjects: 6, idleFlushMs: 60, outboxWindow: 3, timerWindow: 3, grantWidenings: 2 },
+  host: { maxRetries: 3, retryJitterMs: 3, mailbox: 24, batch: 8 },
+  turn: { runTimeMs: 150 },
+  client: { backlog: 1000, retryFirstMs: 5, retryMaxMs: 200 },
+});
+
+const FAULT_SHARE = 0.1;
+const MEAN_PAUSE_MS = 14;
+const REST_MS = 60_000;
+const INSPECTOR = 1_000_000;
+const GUARDIAN_INTERVAL_MS = 150;
+
+export interface ScheduleOptions {
+  readonly seed: number;
+  readonly events: number;
+  readonly faults: KernelFaults;
+  readonly trace: ((line: string) => void) | null;
+}
+
+export class World {
+  readonly clock = new Clock();
+  readonly random: Random;
+  readonly config = CONFIG;
+  readonly history: History = emptyHistory();
+  readonly disk: Disk;
+  readonly plan: Plan;
+  readonly faults: KernelFaults;
+  readonly clients: SimClient[] = [];
+  readonly guardian: SimProcess;
+  kernel: SimKernel | null = null;
+  #supervisor: SimSupervisor;
+  #moment = 0;
+  #clientCount = 0;
+  #restartsLeft = true;
+  #onServed: () => void = () => undefined;
+  #inspected: ((envelope: ToHost) => void) | null = null;
+
+  constructor(readonly options: ScheduleOptions) {
+    this.random = new Random(options.seed);
+    this.faults = options.faults;
+    this.plan = makePlan(this.random, options.events);
+    this.disk = new Disk(this.clock, this.random.fork(1));
+    this.guardian = new SimProcess('guardian', this.clock);
+    this.#supervisor = new SimSupervisor(
+      this.guardian,
+      [{ ...childSpec('kernel'), restarts: 1000, windowMs: 1, startMs: 60_000 }],
+      { spawn: () => this.#startKernel(), report: () => ({ code: null, signal: 'SIGKILL', blame: 'outside' }) },
+      this.random.unit,
+    );
+  }
+
+  moment(): number {
+    return ++this.#moment;
+  }
+
+  log(level: string, event: string, data: Record<string, unknown>): void {
+    this.trace(() => `${level} ${event} ${JSON.stringify(data)}`);
+  }
+
+  trace(line: () => string): void {
+    this.options.trace?.(`${this.clock.now.toFixed(1)} ${line()}`);
+  }
+
+  // ---- processes -------------------------------------------------------------------------------------------------------------
+
+  #startKernel(): SimProcess {
+    // Whoever starts kills what an earlier life left behind.
+    if (this.kernel) for (const process of this.kernel.supervisor.processes.values()) process.die(false);
+    const kernel = new SimKernel(this);
+    this.kernel = kernel;
+    this.trace(() => `kernel begins life ${kernel.life}, journal ends at ${this.disk.store.endSeq}`);
+    this.#watch(kernel);
+    return kernel;
+  }
+
+  /** The guardian judges the kernel by its heartbeats, which come from the loop that does its work. */
+  #watch(kernel: SimKernel): void {
+    const judge = new SilenceJudge({ intervalMs: GUARDIAN_INTERVAL_MS, liveness: 3, firstMs: 2000 }, this.clock.now);
+    kernel.every(GUARDIAN_INTERVAL_MS, () => judge.heard(this.clock.now));
+    const life = (): number => this.#supervisor.lifeOf('kernel');
+    const look = (): void => {
+      if (kernel.mode === 'dead') return;
+      if (judge.tick(this.clock.now) > 0) this.#supervisor.dispatch({ type: 'condemn', id: 'kernel', life: life(), cause: 'silent', blame: 'outside' });
+      else this.guardian.after(judge.tickMs, look);
+    };
+    this.guardian.after(judge.tickMs, look);
+  }
+
+  /** Called by a kernel that has recovered. */
+  served(): void {
+    this.trace(() => 'kernel serves');
+    this.guardian.after(0, () => this.#supervisor.dispatch({ type: 'ready', id: 'kernel', life: this.#supervisor.lifeOf('kernel') }));
+    this.#onServed();
+  }
+
+  servingKernel(): SimKernel | null {
+    return this.kernel?.ready === true && this.kernel.mode !== 'dead' ? this.kernel : null;
+  }
+
+  connect(near: SimProcess, far: SimProcess): { wire: Wire; serve: () => void } {
+    const wire = new Wire(this.clock, this.random, near, far);
+    return { wire, serve: () => far.do(() => (far as SimKernel).accept(wire)) };
+  }
+
+  hosts(): SimProcess[] {
+    return [...(this.kernel?.supervisor.processes.values() ?? [])].filter((host) => host.mode !== 'dead');
+  }
+
+  addClient(): void {
+    const count = ++this.#clientCount;
+    this.clients.push(new SimClient(this, `client-${count}`, count % 2 === 1));
+  }
+
+  replaceClient(client: SimClient): void {
+    this.clients.splice(this.clients.indexOf(client), 1);
+    this.addClient();
+  }
+
+  // ---- the run ---------------------------------------------------------------------------------------------------------------
+
+  run(): History {
+    this.#supervisor.dispatch({ type: 'begin' });
+    for (let i = 0; i < this.plan.clients; i++) this.addClient();
+    const workload = new Workload(this.random.fork(2), this.plan);
+    let left = this.plan.events;
+    const next = (): void => {
+      left--;
+      if (this.random.chance(FAULT_SHARE)) injectFault(this, workload, left);
+      else this.#ask(workload, left);
+      if (left > 0) this.clock.after(-Math.log(1 - this.random.unit()) * MEAN_PAUSE_MS, next);
+    };
+    this.clock.after(30, next);
+    this.clock.run(Infinity, () => left <= 0);
+    this.#calm();
+    if (!this.clock.run(this.clock.now + REST_MS, () => this.#atRest())) this.history.stuck = this.#describeUnrest();
+    this.#readBack();
+    this.#readJournal();
+    return this.history;
+  }
+
+  #ask(workload: Workload, index: number): void {
+    const client = this.random.pick(this.clients);
+    const [target, ops] = workload.next();
+    const deadline = this.random.chance(0.05) ? this.random.between(5, 300) : 30_000;
+    const count = this.random.chance(0.05) ? this.random.between(2, 12) : 1;
+    for (let i = 0; i < count; i++) client.do(() => client.ask(`r${index}.${i}`, target, ops, deadline));
+  }
+
+  /** No more faults: what is stopped goes on. */
+  #calm(): void {
+    this.trace(() => 'faults end');
+    this.kernel?.goOn();
+    for (const host of this.hosts()) host.goOn();
+    for (const client of this.clients) client.goOn();
+    this.disk.slowUntil = 0;
+    this.disk.failNext = 'no';
+  }
+
+  #atRest(): boolean {
+    if (this.clients.some((client) => client.open.size > 0)) return false;
+    if (this.servingKernel() === null || this.clock.step % 64 !== 0) return false;
+    return this.disk.store.page(rangeOf('q'), 1).length + this.disk.store.page(rangeOf('t'), 1).length === 0;
+  }
+
+  #describeUnrest(): string {
+    const open = this.clients.flatMap((client) => [...client.open].map(({ fact }) => `${client.name}:${fact.token}`));
+    const outgoing = [...this.disk.store.page(rangeOf('q'), 99), ...this.disk.store.page(rangeOf('t'), 99)].map(([key]) => fieldsOf(key).at(-1));
+    return `after ${REST_MS} ms without faults: open ${open.join(' ') || 'none'}; outgoing ${outgoing.join(' ') || 'none'}; kernel ${this.kernel?.mode ?? 'none'} ${this.kernel?.ready === true ? 'ready' : 'not ready'}`;
+  }
+
+  // ---- what is left ----------------------------------------------------------------------------------------------------------
+
+  /** Cuts the power once more, and reads everything back through the kernel that comes up then. */
+  #readBack(): void {
+    this.disk.powerCut();
+    let read = false;
+    this.#onServed = () => this.#inspectAll(() => (read = true));
+    this.kernel?.die(false);
+    if (!this.clock.run(this.clock.now + REST_MS, () => read) && this.history.stuck === '') this.history.stuck = 'the last restart did not serve';
+  }
+
+  #inspectAll(done: () => void): void {
+    const kernel = this.kernel as SimKernel;
+    const oids = new Set<string>();
+    const names = new Set<string>();
+    for (const { body } of this.#turns()) {
+      for (const oid of body[2]) oids.add(oid);
+      for (const [name] of body[4]) names.add(name);
+    }
+    this.#inspected = (envelope) => {
+      if (envelope[0] !== T.LOADED) return;
+      for (const [oid, shape, parents, rows] of envelope[2]) {
+        this.history.finalSlots.push([oid, '', shape, null], [oid, '*', parents, null]);
+        for (let i = 0; rows !== null && i < rows.length; i += 4) this.history.finalSlots.push([oid, rows[i] as string, rows[i + 1] as number, rows[i + 3] as Content]);
+      }
+      for (const [name, oid, attempt] of envelope[3]) this.history.finalNames.push([name, attempt, oid]);
+      done();
+    };
+    kernel.after(0, () => {
+      kernel.kernel.hostJoined(INSPECTOR, { incarnation: INSPECTOR, quarantine: false }, this.clock.now);
+      kernel.kernel.fromHost(INSPECTOR, [T.LOAD, 1, [...oids] as Oid[], [...names]], this.clock.now);
+      kernel.kernel.flush(this.clock.now);
+    });
+  }
+
+  /** True: the envelope was for the inspector, which is no process. */
+  inspect(host: number, envelope: ToHost): boolean {
+    if (host !== INSPECTOR) return false;
+    this.#inspected?.(envelope);
+    return true;
+  }
+
+  #turns(): TurnFact[] {
+    const turns: TurnFact[] = [];
+    for (const [, value] of this.disk.store.page(rangeOf('j'), Infinity)) {
+      const [, first, , records] = decodeRecord<GroupRecord>(value, 'journal record');
+      records.forEach(([attempt, session, no, , , , , time, , body, before, namesBefore, firstOutgoing, consumed], i) =>
+        turns.push({ seq: first + i, attempt, session, no, time, body: unpack(body) as CommitBody, before, namesBefore, firstOutgoing, consumed: consumed !== null }),
+      );
+    }
+    return turns;
+  }
+
+  #readJournal(): void {
+    const { history, disk } = this;
+    history.turns.push(...this.#turns());
+    for (const { body, firstOutgoing } of history.turns) {
+      [...body[5].map(([, , args]) => args), ...body[6].map(([, , , args]) => args)].forEach((args, i) => history.moneyIn.set(firstOutgoing + i, moneyOf(args)));
+    }
+    for (const letter of ['q', 't']) for (const [key] of disk.store.page(rangeOf(letter), Infinity)) history.pending.add(fieldsOf(key).at(-1) ?? 0);
+    for (const [, value] of disk.store.page(rangeOf('l'), Infinity)) {
+      const [, , , session, no] = decodeRecord<DeadLetterRecord>(value, 'dead letter');
+      history.deadLetters.add(`${session}:${no}`);
+    }
+  }
+}
