@@ -100,8 +100,8 @@ export const configSchema = z.strictObject({
       .number()
       .int()
       .min(1)
-      .max(256)
-      .default(() => Math.max(1, availableParallelism() - 1)),
+      .max(30)
+      .default(() => Math.min(30, Math.max(1, availableParallelism() - 1))),
   }),
   journal: group({
     writeBufferBytes: whole(32 * MiB, 64 * KiB),

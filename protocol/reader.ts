@@ -164,6 +164,13 @@ export abstract class Reader {
     return map;
   }
 
+  /** Count of the list that begins here, −1 when none does. */
+  protected listHeader(): number {
+    const byte = this.pos < this.end ? (this.bytes[this.pos++] as number) : 0;
+    const count = byte >= 0x90 && byte < 0xa0 ? byte & 0x0f : byte === 0xdc ? this.uint(2) : byte === 0xdd ? this.uint(4) : -1;
+    return count > this.end - this.pos ? -1 : count;
+  }
+
   private enter(atLeast: number): void {
     if (atLeast > this.end - this.pos) throw this.malformed('the data ends');
     if (++this.depth > this.maxDepth) throw this.malformed(`nested deeper than ${this.maxDepth}`);
@@ -211,9 +218,31 @@ export abstract class Reader {
 }
 
 const FRAME_DEPTH = 256;
+/** Byte strings up to this are copied: cheaper than a view, and the frame can go. */
+const COPIED_MAX = 64;
 
-/** Decodes frames: byte strings are views on the input, maps plain objects. */
+/** Decodes frames: byte strings are copies when small, else views on the input; maps are plain objects. */
 class PlainReader extends Reader {
+  /** The number of the WORK frame read last. */
+  frame = 0;
+
+  /** [frame number, envelope, …]: the envelopes; the number goes to `frame`. */
+  work(bytes: Uint8Array): unknown[] {
+    this.open(bytes, FRAME_DEPTH);
+    try {
+      const count = this.listHeader();
+      if (count < 1) throw this.malformed('a frame without a number');
+      const frame = this.any();
+      this.frame = typeof frame === 'bigint' ? Number(frame) : typeof frame === 'number' ? frame : -1;
+      const envelopes: unknown[] = [];
+      for (let i = 1; i < count; i++) envelopes.push(this.any());
+      if (this.pos !== this.end) throw this.malformed('bytes are left over');
+      return envelopes;
+    } finally {
+      this.release();
+    }
+  }
+
   read(bytes: Uint8Array): unknown {
     this.open(bytes, FRAME_DEPTH);
     try {
@@ -226,7 +255,11 @@ class PlainReader extends Reader {
   }
 
   protected bin(start: number, end: number): Uint8Array {
-    return this.bytes.subarray(start, end);
+    const length = end - start;
+    if (length > COPIED_MAX) return this.bytes.subarray(start, end);
+    const copy = new Uint8Array(length);
+    for (let i = 0; i < length; i++) copy[i] = this.bytes[start + i] as number;
+    return copy;
   }
 
   protected map(count: number): unknown {
@@ -241,5 +274,11 @@ class PlainReader extends Reader {
 
 const reader = new PlainReader();
 
-/** One msgpack value from the wire. Byte strings in it are views on `bytes`. @throws TelosError MALFORMED */
+/** One msgpack value from the wire. Byte strings in it may be views on `bytes`. @throws TelosError MALFORMED */
 export const readPlain = (bytes: Uint8Array): unknown => reader.read(bytes);
+
+/** The body of a WORK frame: hands number and envelopes over. @throws TelosError MALFORMED */
+export function readWork(bytes: Uint8Array): { readonly no: number; readonly envelopes: unknown[] } {
+  const envelopes = reader.work(bytes);
+  return { no: reader.frame, envelopes };
+}

@@ -63,6 +63,11 @@ export class Writer {
     this.pos = this.start;
   }
 
+  /** Forgets all but the first `length` bytes of the item. */
+  rollback(length: number): void {
+    this.pos = this.start + length;
+  }
+
   get length(): number {
     return this.pos - this.start;
   }

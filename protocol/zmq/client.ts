@@ -1,19 +1,348 @@
+/**
+ * The end of a link that greets: one DEALER per attempt, driven by the state machine of link.ts.
+ *
+ * Owns: the socket of the present attempt, the lane, one timer.
+ *   C1  what belongs to an earlier attempt (events, frames, failed sends) is ignored.
+ *   C2  nothing is queued while the link is down: `send` answers false, and `welcomed` is the moment to send again.
+ *   C3  one send at a time; when ZeroMQ has no room the frame waits and the lane fills up to its limit.
+ */
+import type { Dealer, Event } from 'zeromq';
+import { ClientLink, RECONNECT, silenceMs, type LinkEffect } from '../link.js';
+import { TelosError, type WireError } from '../errors.js';
+import { checkError, checkVersion, checkWelcome } from '../validate.js';
+import { readPlain, readWork } from '../reader.js';
+import { SIGNAL } from '../frames.js';
 import type { Envelope } from '../envelope.js';
+import { goodbyeFrame, heartbeatFrame, Lane, readyFrame, SIGNAL_PART, type Parts } from './frame.js';
+import { zmq } from './zeromq.js';
 import type { LinkClientHandlers, LinkClientOptions } from './types.js';
 
+const HIGH_WATER_FRAMES = 128;
+const RETRY_MS = 2;
+const GOODBYE_LINGER_MS = 250;
+
 export class LinkClient {
-  constructor(_options: LinkClientOptions, _handlers: LinkClientHandlers) {}
+  private readonly link: ClientLink;
+  private readonly lane: Lane;
+  private socket: Dealer | undefined;
+  /** Counts attempts (C1). */
+  private attempt = 0;
+  private timer: NodeJS.Timeout | undefined;
+  private readonly signals: Parts[] = [];
+  private unsent: Parts | undefined;
+  /** Sent behind the lane, so that it carries the last number. */
+  private beatDue = false;
+  private scheduled = false;
+  private flushing = false;
+
+  constructor(
+    private readonly options: LinkClientOptions,
+    private readonly handlers: LinkClientHandlers,
+  ) {
+    this.link = new ClientLink(options, options.reconnect ?? RECONNECT[options.kind], Math.random, Date.now());
+    this.lane = new Lane(options.laneLimit, options.maxFrameBytes, (envelope) =>
+      handlers.log('error', 'link.envelope-too-large', { type: envelope[0], maxFrameBytes: options.maxFrameBytes }),
+    );
+  }
+
   get connected(): boolean {
-    return false;
+    return this.link.state === 'up';
   }
-  open(): void {}
-  send(_envelope: Envelope): boolean {
-    return false;
+
+  open(): void {
+    this.perform(this.link.open(Date.now()));
+    this.arm();
   }
-  goodbye(): Promise<void> {
-    return Promise.resolve();
+
+  /** False: the link is down, or the lane is full. The envelope must not be changed afterwards. */
+  send(envelope: Envelope): boolean {
+    if (this.link.state !== 'up' || !this.lane.push(envelope)) return false;
+    this.schedule();
+    return true;
   }
+
+  /** Envelopes that wait to be sent. */
+  get pending(): number {
+    return this.lane.length;
+  }
+
+  /** Ends the session: what was sent leaves, then GOODBYE. */
+  async goodbye(): Promise<void> {
+    if (this.link.state === 'up') {
+      this.flushSignals(goodbyeFrame());
+      await this.drained(Date.now() + GOODBYE_LINGER_MS);
+      if (this.socket !== undefined) this.socket.linger = GOODBYE_LINGER_MS;
+    }
+    await this.close();
+  }
+
+  /** Ends the link; the session may be gone on with by another. */
   close(): Promise<void> {
+    clearTimeout(this.timer);
+    this.perform(this.link.close());
     return Promise.resolve();
   }
+
+  private async drained(until: number): Promise<void> {
+    const waits = (): boolean => this.unsent !== undefined || this.signals.length > 0 || this.lane.length > 0;
+    while (waits() && this.link.state === 'up' && Date.now() < until) {
+      await this.flush();
+      if (waits()) await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+
+  // ---- the state machine's wishes ------------------------------------------------------------------------------------------------
+
+  private perform(effects: readonly LinkEffect[]): void {
+    for (const effect of effects) this.one(effect);
+  }
+
+  private one(effect: LinkEffect): void {
+    switch (effect.do) {
+      case 'connect':
+        void this.connect(++this.attempt);
+        return;
+      case 'disconnect':
+        return this.disconnect();
+      case 'greet':
+        return this.greet();
+      case 'heartbeat':
+        this.beatDue = true;
+        return this.schedule();
+      case 'up':
+        return;
+      case 'lost':
+        return this.handlers.lost(effect.why);
+    }
+  }
+
+  private arm(): void {
+    if (this.link.state === 'closed') return;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      this.perform(this.link.tick(Date.now()));
+      this.arm();
+    }, this.link.dueIn(Date.now()));
+  }
+
+  private broken(attempt: number, why: string): void {
+    if (attempt !== this.attempt) return;
+    if (this.link.state !== 'up') this.handlers.log('info', 'link.attempt-failed', { why });
+    this.perform(this.link.broken(why, Date.now()));
+    this.arm();
+  }
+
+  private async connect(attempt: number): Promise<void> {
+    try {
+      const { endpoint } = this.options;
+      const address = typeof endpoint === 'string' ? endpoint : await endpoint();
+      if (attempt !== this.attempt) return;
+      const socket = new (zmq().Dealer)(socketOptions(this.options));
+      this.socket = socket;
+      void this.watch(attempt, socket.events);
+      socket.connect(address);
+      void this.receive(attempt, socket);
+    } catch (error) {
+      this.broken(attempt, error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  private disconnect(): void {
+    this.attempt++;
+    this.lane.clear();
+    this.signals.length = 0;
+    this.unsent = undefined;
+    this.beatDue = false;
+    this.socket?.close();
+    this.socket = undefined;
+  }
+
+  private greet(): void {
+    try {
+      this.flushSignals(readyFrame(this.options.hello()));
+    } catch (error) {
+      this.handlers.log('error', 'link.hello-failed', { error: String(error) });
+    }
+  }
+
+  // ---- receiving -----------------------------------------------------------------------------------------------------------------
+
+  private async watch(attempt: number, events: AsyncIterable<Event>): Promise<void> {
+    try {
+      for await (const event of events) if (attempt === this.attempt) this.event(attempt, event);
+    } catch (error) {
+      this.broken(attempt, `the socket's monitor failed: ${String(error)}`);
+    }
+  }
+
+  private event(attempt: number, event: Event): void {
+    switch (event.type) {
+      case 'handshake':
+        return this.perform(this.link.connected(Date.now()));
+      case 'handshake:error:auth':
+        return this.refuse(
+          new TelosError('UNAUTHORIZED', `the key ${JSON.stringify(this.options.curve?.publicKey ?? '')} is not admitted`).toWire(),
+        );
+      case 'handshake:error:protocol':
+      case 'handshake:error:other':
+        return this.broken(attempt, `the handshake failed: ${event.error.message}`);
+      case 'disconnect':
+      case 'close':
+      case 'connect:retry':
+        return this.broken(attempt, 'the connection broke');
+      default:
+    }
+  }
+
+  private refuse(error: WireError): void {
+    const wasUp = this.link.state === 'up';
+    this.perform(this.link.refused(`${error[0]}: ${error[2]}`, Date.now()));
+    this.arm();
+    if (!wasUp) this.handlers.log('warn', 'link.refused', { code: error[0], message: error[2] });
+    this.handlers.refused(error);
+  }
+
+  private async receive(attempt: number, socket: Dealer): Promise<void> {
+    while (attempt === this.attempt) {
+      let parts: Buffer[];
+      try {
+        parts = await socket.receive();
+      } catch (error) {
+        return this.broken(attempt, `receiving failed: ${String(error)}`);
+      }
+      if (attempt !== this.attempt) return;
+      try {
+        this.frame(attempt, parts, Date.now());
+      } catch (error) {
+        const { code, message } = TelosError.from(error, 'MALFORMED');
+        this.handlers.log('error', 'link.offence', { code, message });
+        this.broken(attempt, `${code}: ${message}`);
+      }
+    }
+  }
+
+  private frame(attempt: number, parts: readonly Buffer[], now: number): void {
+    const [first, body] = parts;
+    if (parts.length !== 2 || first?.length !== 1) throw new TelosError('MALFORMED', `a message of ${parts.length} parts where 2 are expected`);
+    switch (first[0]) {
+      case SIGNAL.WORK:
+        return this.work(attempt, body as Buffer, now);
+      case SIGNAL.HEARTBEAT:
+        return this.heartbeat(body as Buffer, now);
+      case SIGNAL.READY:
+        return this.welcome(body as Buffer, now);
+      case SIGNAL.REFUSED:
+        return this.refusal(attempt, checkError(readPlain(body as Buffer), 'REFUSED'));
+      default:
+        throw new TelosError('MALFORMED', `a message with the signal ${String(first[0])}`);
+    }
+  }
+
+  private welcome(body: Buffer, now: number): void {
+    if (this.link.state !== 'greeting') throw new TelosError('MALFORMED', 'a welcome that nobody waits for');
+    const value = readPlain(body);
+    checkVersion(value);
+    const welcome = checkWelcome(value);
+    this.perform(this.link.welcomed(now));
+    this.arm();
+    this.handlers.welcomed(welcome);
+  }
+
+  private work(attempt: number, body: Buffer, now: number): void {
+    if (this.link.state !== 'up') return;
+    const { no, envelopes } = readWork(body);
+    if (this.link.work(no, now)) this.deliver(envelopes);
+    else this.broken(attempt, `frame ${no} came after frame ${this.link.lastReceived}`);
+  }
+
+  /** A fault of the receiver is not one of the link. */
+  private deliver(envelopes: unknown[]): void {
+    try {
+      this.handlers.work(envelopes);
+    } catch (error) {
+      if (error instanceof TelosError && error.code === 'MALFORMED') throw error;
+      this.handlers.log('error', 'link.handler-failed', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+    }
+  }
+
+  private heartbeat(body: Buffer, now: number): void {
+    const beat = readPlain(body);
+    this.perform(this.link.heartbeat(Array.isArray(beat) ? Number(beat[0]) : Number.NaN, now));
+    this.arm();
+  }
+
+  private refusal(attempt: number, error: WireError): void {
+    if (error[0] === 'LINK_LOST') this.broken(attempt, `${error[0]}: ${error[2]}`);
+    else this.refuse(error);
+  }
+
+  // ---- sending -------------------------------------------------------------------------------------------------------------------
+
+  private flushSignals(parts: Parts): void {
+    this.signals.push(parts);
+    this.schedule();
+  }
+
+  /** All that is sent within one turn of the event loop leaves together. */
+  private schedule(): void {
+    if (this.scheduled || this.flushing) return;
+    this.scheduled = true;
+    setImmediate(() => {
+      this.scheduled = false;
+      void this.flush();
+    });
+  }
+
+  private next(): Parts | undefined {
+    if (this.unsent !== undefined) return this.unsent;
+    if (this.link.state !== 'up') return this.signals.shift();
+    const body = this.lane.nextFrame(() => this.link.nextFrame());
+    if (body !== undefined) return [SIGNAL_PART.WORK, body];
+    if (!this.beatDue) return this.signals.shift();
+    this.beatDue = false;
+    return heartbeatFrame(this.link.lastSent);
+  }
+
+  private async flush(): Promise<void> {
+    if (this.flushing) return;
+    this.flushing = true;
+    const { attempt, socket } = this;
+    try {
+      for (let parts = this.next(); parts !== undefined && socket !== undefined; parts = this.next()) {
+        this.unsent = parts;
+        await socket.send([parts[0], parts[1]]);
+        if (attempt !== this.attempt) return;
+        this.unsent = undefined;
+      }
+    } catch (error) {
+      this.sendFailed(attempt, error);
+    } finally {
+      this.flushing = false;
+      if (attempt !== this.attempt) this.schedule();
+    }
+  }
+
+  private sendFailed(attempt: number, error: unknown): void {
+    if (attempt !== this.attempt) return;
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') setTimeout(() => this.schedule(), RETRY_MS);
+    else this.broken(attempt, `sending failed: ${String(error)}`);
+  }
+}
+
+function socketOptions({ curve, heartbeatIntervalMs, liveness, maxFrameBytes }: LinkClientOptions): Partial<Dealer> {
+  const patience = silenceMs({ heartbeatIntervalMs, liveness });
+  return {
+    immediate: true,
+    sendTimeout: 0,
+    linger: 0,
+    reconnectInterval: -1,
+    connectTimeout: patience,
+    handshakeInterval: patience,
+    sendHighWaterMark: HIGH_WATER_FRAMES,
+    receiveHighWaterMark: HIGH_WATER_FRAMES,
+    maxMessageSize: maxFrameBytes,
+    ...(curve === null
+      ? {}
+      : { curveServerKey: curve.serverKey, curvePublicKey: curve.publicKey, curveSecretKey: curve.secretKey }),
+  } as Partial<Dealer>;
 }

@@ -1,5 +1,6 @@
 /** What the two ends of a link take and call. */
 import type { Hello, Welcome } from '../frames.js';
+import type { LinkKind, ReconnectTimes } from '../link.js';
 import type { WireError } from '../errors.js';
 
 /** Fresh for each greeting of a peer. */
@@ -42,11 +43,14 @@ export interface LinkClientHandlers {
 }
 
 export interface LinkClientOptions {
+  /** A function is asked anew at each attempt: a restarted kernel may listen elsewhere. */
   readonly endpoint: string | (() => Promise<string>);
   readonly curve: { readonly serverKey: string; readonly publicKey: string; readonly secretKey: string } | null;
   /** Called at each greeting. */
   hello(): Hello;
-  readonly kind: 'worker' | 'client';
+  readonly kind: LinkKind;
+  /** Pauses between attempts; those of the kind when absent. */
+  readonly reconnect?: ReconnectTimes;
   readonly heartbeatIntervalMs: number;
   readonly liveness: number;
   readonly maxFrameBytes: number;

@@ -1,0 +1,141 @@
+/**
+ * The parts of the ZeroMQ messages of a link, and the queue of what is to be sent to one peer.
+ *
+ *   F1  envelopes leave in the order in which they were queued, those of the control lane before all others.
+ *   F2  no frame is larger than `maxFrameBytes`; an envelope that would be alone over it is dropped and told to `tooLarge`.
+ *   F3  the writer's room is never used twice: ZeroMQ sends from it without a copy.
+ */
+import { pack } from '../codec.js';
+import { SIGNAL, type Hello, type Signal, type Welcome } from '../frames.js';
+import type { Envelope } from '../envelope.js';
+import type { WireError } from '../errors.js';
+import { Writer } from '../writer.js';
+
+const signal = (value: Signal): Buffer => Buffer.from([value]);
+
+export const SIGNAL_PART: Readonly<Record<keyof typeof SIGNAL, Buffer>> = {
+  READY: signal(SIGNAL.READY),
+  HEARTBEAT: signal(SIGNAL.HEARTBEAT),
+  WORK: signal(SIGNAL.WORK),
+  REFUSED: signal(SIGNAL.REFUSED),
+  GOODBYE: signal(SIGNAL.GOODBYE),
+};
+
+/** The two parts of a message, without the routing id. */
+export type Parts = readonly [signal: Buffer, body: Buffer];
+
+export const readyFrame = (greeting: Hello | Welcome): Parts => [SIGNAL_PART.READY, pack(greeting)];
+export const heartbeatFrame = (lastNo: number): Parts => [SIGNAL_PART.HEARTBEAT, pack([lastNo])];
+export const refusedFrame = (error: WireError): Parts => [SIGNAL_PART.REFUSED, pack(error)];
+export const goodbyeFrame = (): Parts => [SIGNAL_PART.GOODBYE, pack([])];
+
+/** First in, first out, without moving what stands behind. */
+class Queue {
+  private items: Envelope[] = [];
+  private head = 0;
+
+  get length(): number {
+    return this.items.length - this.head;
+  }
+
+  push(envelope: Envelope): void {
+    this.items.push(envelope);
+  }
+
+  first(): Envelope | undefined {
+    return this.items[this.head];
+  }
+
+  shift(): void {
+    if (++this.head === this.items.length) this.clear();
+    else if (this.head > 4096 && this.head * 2 > this.items.length) {
+      this.items = this.items.slice(this.head);
+      this.head = 0;
+    }
+  }
+
+  clear(): void {
+    this.items = [];
+    this.head = 0;
+  }
+}
+
+/** Room before the envelopes for the longest list header (5 bytes) and frame number (9 bytes). */
+const PREFIX = 14;
+const writer = new Writer();
+const prefix = new Writer(4096);
+
+/** What waits for one peer. */
+export class Lane {
+  private readonly control = new Queue();
+  private readonly work = new Queue();
+
+  constructor(
+    private readonly limit: number,
+    private readonly maxFrameBytes: number,
+    private readonly tooLarge: (envelope: Envelope) => void,
+  ) {}
+
+  get length(): number {
+    return this.control.length + this.work.length;
+  }
+
+  /** False: the lane is full, nothing was queued. */
+  push(envelope: Envelope): boolean {
+    if (this.work.length >= this.limit) return false;
+    this.work.push(envelope);
+    return true;
+  }
+
+  pushControl(envelope: Envelope): boolean {
+    if (this.control.length >= this.limit) return false;
+    this.control.push(envelope);
+    return true;
+  }
+
+  clear(): void {
+    this.control.clear();
+    this.work.clear();
+  }
+
+  /** The body of the next WORK frame, undefined when nothing waits. `nextNo` is called only if there is one. */
+  nextFrame(nextNo: () => number): Buffer | undefined {
+    writer.begin(Number.POSITIVE_INFINITY);
+    writer.reserve(PREFIX);
+    writer.pos += PREFIX;
+    const count = this.fill(this.control, 0);
+    const total = this.control.length > 0 ? count : this.fill(this.work, count);
+    if (total === 0) {
+      writer.abandon();
+      return undefined;
+    }
+    return headed(total, nextNo());
+  }
+
+  private fill(queue: Queue, before: number): number {
+    let count = before;
+    for (let envelope = queue.first(); envelope !== undefined; envelope = queue.first()) {
+      const length = writer.length;
+      writer.any(envelope);
+      if (writer.length <= this.maxFrameBytes) count++;
+      else {
+        writer.rollback(length);
+        if (count > 0) return count;
+        this.tooLarge(envelope);
+      }
+      queue.shift();
+    }
+    return count;
+  }
+}
+
+/** Puts the header right before the envelopes, in its shortest form. */
+function headed(count: number, no: number): Buffer {
+  prefix.rollback(0);
+  prefix.arrayHeader(count + 1);
+  prefix.number(no);
+  const at = PREFIX - prefix.length;
+  const frame = writer.finish();
+  frame.set(prefix.bytes.subarray(prefix.start, prefix.pos), at);
+  return frame.subarray(at);
+}
