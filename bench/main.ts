@@ -1,8 +1,8 @@
 /**
- * `npm run bench [-- [--quick] [--seconds N] [asks] [nested] [opening] [turns]]`: measures the claims, prints one table.
- * Everything runs with CURVE on, through the client library and a real `telos up`.
+ * `npm run bench [-- [--quick] [--fresh] [--seconds N] [asks] [nested] [opening] [turns]]`: measures the claims, prints one table.
+ * Images are kept in .cache/bench; `--fresh` makes them anew. Everything runs with CURVE on, through the client library and a real `telos up`.
  */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { asks } from './asks.js';
@@ -15,13 +15,18 @@ const GROUPS = ['asks', 'nested', 'opening', 'turns'];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { quick: { type: 'boolean', default: false }, seconds: { type: 'string' } },
+  options: {
+    quick: { type: 'boolean', default: false },
+    fresh: { type: 'boolean', default: false },
+    seconds: { type: 'string' },
+  },
 });
 const wanted = (group: string): boolean => positionals.length === 0 || positionals.includes(group);
 const unknown = positionals.filter((name) => !GROUPS.includes(name));
 if (unknown.length > 0) throw new Error(`unknown benchmark ${unknown.join(', ')}: there are ${GROUPS.join(', ')}`);
 
 const cache = fileURLToPath(new URL('../../.cache/bench', import.meta.url));
+if (values.fresh) rmSync(cache, { recursive: true, force: true });
 mkdirSync(cache, { recursive: true });
 const settings: Settings = {
   seconds: Number(values.seconds ?? (values.quick ? 2 : 5)),
