@@ -1,5 +1,5 @@
 /** Writes docs/errors.md out of the table in protocol/errors.ts. `npm run docs` writes it, a test compares. */
-import { ERRORS, type ErrorSpec } from '../protocol/errors.js';
+import { ERRORS, type ErrorSpec } from '../protocol/index.js';
 
 const HEAD = `# Errors
 
