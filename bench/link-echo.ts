@@ -61,7 +61,8 @@ async function linkServer(): Promise<void> {
   const server: LinkServer = await LinkServer.bind(
     { endpoint: 'tcp://127.0.0.1:*', curve: CURVE ? keys : null, admit: () => true, ...LIMITS },
     {
-      hello: (peer) => server.welcome(peer, [MAGIC, PROTOCOL_VERSION, 1, 'bench', 1, 1000, 3, 1 << 24, 1 << 23, 4096] as Welcome),
+      hello: (peer) =>
+        server.welcome(peer, [MAGIC, PROTOCOL_VERSION, 1, 'bench', 1, 1000, 3, 1 << 24, 1 << 23, 4096] as Welcome),
       work: (peer, envelopes) => {
         for (const envelope of envelopes) {
           const ask = checkFromClient(envelope) as Ask;
@@ -82,10 +83,27 @@ async function linkClient(announced: string): Promise<number> {
   const meter = new Meter();
   let no = 0;
   const args = pack(['increment', 41]);
-  const ask = (): void => void client.send([T.ASK, ++no, Math.max(1, no - OUTSTANDING), 20_000, '', 'account', 'deposit', args, ORIGIN.PROGRAM]);
+  const ask = (): void =>
+    void client.send([
+      T.ASK,
+      ++no,
+      Math.max(1, no - OUTSTANDING),
+      20_000,
+      '',
+      'account',
+      'deposit',
+      args,
+      ORIGIN.PROGRAM,
+    ]);
   const rate = await new Promise<number>((resolve) => {
     client = new LinkClient(
-      { endpoint, curve: CURVE ? { serverKey, ...keys } : null, kind: 'client', hello: () => helloWith(keys.publicKey), ...LIMITS },
+      {
+        endpoint,
+        curve: CURVE ? { serverKey, ...keys } : null,
+        kind: 'client',
+        hello: () => helloWith(keys.publicKey),
+        ...LIMITS,
+      },
       {
         welcomed: () => {
           for (let i = 0; i < OUTSTANDING; i++) ask();
@@ -125,7 +143,9 @@ class Meter {
 // ---- both ----------------------------------------------------------------------------------------------------------------------
 
 async function measure(role: string, run: (announced: string) => Promise<number>): Promise<number> {
-  const child = fork(fileURLToPath(import.meta.url), [...process.argv.slice(2)], { env: { ...process.env, BENCH_ROLE: role } });
+  const child = fork(fileURLToPath(import.meta.url), [...process.argv.slice(2)], {
+    env: { ...process.env, BENCH_ROLE: role },
+  });
   const [announced] = (await once(child, 'message')) as [string];
   const rate = await run(announced);
   if (child.exitCode === null) {

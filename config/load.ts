@@ -7,7 +7,8 @@ import { configSchema, type Config } from './schema.js';
 
 const camel = (key: string): string => key.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
 const snake = (key: string): string => key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-const isMap = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isMap = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function camelKeys(value: unknown): unknown {
   if (!isMap(value)) return value;
@@ -28,7 +29,9 @@ export function toFileForm(config: Config): Record<string, unknown> {
 export function parseConfig(data: unknown, source = 'the configuration'): Config {
   const parsed = configSchema.safeParse(camelKeys(data));
   if (!parsed.success) {
-    const problems = parsed.error.issues.map(({ path, message }) => `${path.map((key) => snake(String(key))).join('.') || 'it'}: ${message}`);
+    const problems = parsed.error.issues.map(
+      ({ path, message }) => `${path.map((key) => snake(String(key))).join('.') || 'it'}: ${message}`,
+    );
     throw new TelosError('BAD_CONFIG', `${source}: ${problems.join('; ')}`);
   }
   const broken = RELATIONS.filter(({ holds }) => !holds(parsed.data));
@@ -46,7 +49,10 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>> = p
 }
 
 /** TELOS_CONFIG, else `config.json` in the image's directory if there is one, else the defaults. @throws TelosError BAD_CONFIG */
-export function loadImageConfig(imageDir: string, env: Readonly<Record<string, string | undefined>> = process.env): Config {
+export function loadImageConfig(
+  imageDir: string,
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): Config {
   const own = join(imageDir, 'config.json');
   const named = env['TELOS_CONFIG'];
   return loadConfig(env, named === undefined || named === '' ? (existsSync(own) ? own : undefined) : named);

@@ -11,7 +11,8 @@ const GiB = 1024 * MiB;
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 
-const whole = (standard: number, min = 1, max = Number.MAX_SAFE_INTEGER) => z.number().int().min(min).max(max).default(standard);
+const whole = (standard: number, min = 1, max = Number.MAX_SAFE_INTEGER) =>
+  z.number().int().min(min).max(max).default(standard);
 
 /** A group whose keys all have defaults, so that leaving it out means the defaults. Unknown keys are an error. */
 const group = <S extends z.ZodRawShape>(shape: S) => z.strictObject(shape).prefault({} as never);
@@ -94,7 +95,10 @@ export const configSchema = z.strictObject({
     /** A quarantine host without work is stopped after this long. */
     quarantineIdleMs: whole(30_000),
     /** Service workers to start with the kernel: the module of each is a script that speaks the worker's side of the protocol. */
-    services: z.array(z.strictObject({ role: z.enum(['mind', 'memory', 'backup']), module: z.string() })).max(16).default([]),
+    services: z
+      .array(z.strictObject({ role: z.enum(['mind', 'memory', 'backup']), module: z.string() }))
+      .max(16)
+      .default([]),
     /** Host processes; the number of cores less one, at least one, when absent. */
     hosts: z
       .number()

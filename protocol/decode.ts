@@ -67,7 +67,8 @@ class ValueReader extends Reader {
         remedy: 'put one more $ in front of an own key that begins with $',
       });
     }
-    if (typeof id !== 'string' || id === '') throw new TelosError('BAD_VALUE', `$ref holds ${typeof id} where an oid or name is expected`);
+    if (typeof id !== 'string' || id === '')
+      throw new TelosError('BAD_VALUE', `$ref holds ${typeof id} where an oid or name is expected`);
     return this.options.makeRef(id);
   }
 }
@@ -90,6 +91,7 @@ export function decodeContent(content: Content, options: DecodeOptions): unknown
 export function decodeArgs(args: Bytes, options: DecodeOptions): unknown[] {
   if (args.length === 1 && args[0] === 0x90) return [];
   const values = acquire().read(args, options);
-  if (!Array.isArray(values)) throw new TelosError('MALFORMED', `arguments are ${typeof values} where a list is expected`);
+  if (!Array.isArray(values))
+    throw new TelosError('MALFORMED', `arguments are ${typeof values} where a list is expected`);
   return values as unknown[];
 }

@@ -27,9 +27,10 @@ const { isUint8Array } = types;
 const OBJECT = Object.prototype as object;
 const ARRAY = Array.prototype as object;
 const { apply } = Reflect;
-const wellFormed = (String.prototype as unknown as { isWellFormed(): boolean }).isWellFormed;
+const wellFormed = Reflect.get(String.prototype, 'isWellFormed') as (this: string) => boolean;
 const isWellFormed = (text: string): boolean => apply(wellFormed, text, []);
-const sourceOf = Function.prototype.toString;
+const functionToString = Reflect.get(Function.prototype, 'toString') as () => string;
+const sourceOf = (made: unknown): string => apply(functionToString, made, []);
 const IDENTIFIER = /^[\p{ID_Start}_$][\p{ID_Continue}$]*$/u;
 const SHOWN = 60;
 
@@ -94,7 +95,9 @@ class Encoder {
     this.writer.abandon();
     if (!(error instanceof TelosError) || error.code !== 'TOO_LARGE') return error;
     const what = `${this.options.place}: the value takes more than the ${this.options.maxBytes} bytes allowed`;
-    return new TelosError('TOO_LARGE', what, { remedy: 'split it, or raise message.max_body_bytes in the configuration' });
+    return new TelosError('TOO_LARGE', what, {
+      remedy: 'split it, or raise message.max_body_bytes in the configuration',
+    });
   }
 
   private any(value: unknown): void {
@@ -128,7 +131,7 @@ class Encoder {
     if (this.options.functionsAsSource !== true) {
       throw this.bad(`the function ${quote(String(value.name))} can not be stored; a method is set with setMethod`);
     }
-    const source: string = apply(sourceOf, value, []);
+    const source = sourceOf(value);
     if (!isWellFormed(source)) throw this.bad('the source of the function has a lone surrogate');
     this.writer.string(source);
   }
@@ -144,7 +147,8 @@ class Encoder {
     if (ref !== undefined) return this.reference(ref);
     if (isArray(value)) return this.array(value);
     const prototype = getPrototypeOf(value) as object | null;
-    if (prototype === OBJECT || prototype === null || isForeign(prototype, 'Object')) return this.map(value as Record<string, unknown>);
+    if (prototype === OBJECT || prototype === null || isForeign(prototype, 'Object'))
+      return this.map(value as Record<string, unknown>);
     if (isUint8Array(value)) return this.writer.bin(value);
     throw this.bad(`${describe(value)} can not be stored; only plain objects, arrays and Uint8Array can`);
   }
@@ -168,7 +172,11 @@ class Encoder {
     const own = keys(value);
     if (own.length === count && (count === 0 || own[count - 1] === String(count - 1))) return;
     const extra = own.find((key, index) => key !== String(index));
-    throw this.bad(extra === undefined ? 'an array with holes can not be stored' : `an array with the property ${quote(extra)} can not be stored`);
+    throw this.bad(
+      extra === undefined
+        ? 'an array with holes can not be stored'
+        : `an array with the property ${quote(extra)} can not be stored`,
+    );
   }
 
   private map(value: Record<string, unknown>): void {
@@ -180,7 +188,8 @@ class Encoder {
       const key = own[i] as string;
       this.path[depth - 1] = key;
       const property = getOwnPropertyDescriptor(value, key);
-      if (property === undefined || property.get !== undefined || property.set !== undefined) throw this.bad('an accessor can not be stored');
+      if (property === undefined || property.get !== undefined || property.set !== undefined)
+        throw this.bad('an accessor can not be stored');
       this.key(key);
       this.any(property.value);
     }
@@ -195,7 +204,8 @@ class Encoder {
 
   private checkHidden(value: object, count: number): void {
     if (getOwnPropertySymbols(value).length > 0) throw this.bad('a property whose key is a symbol can not be stored');
-    if (getOwnPropertyNames(value).length !== count) throw this.bad('a property that is not enumerable can not be stored');
+    if (getOwnPropertyNames(value).length !== count)
+      throw this.bad('a property that is not enumerable can not be stored');
   }
 
   private enter(value: object): void {
@@ -244,13 +254,15 @@ function isForeign(prototype: object | null, name: 'Object' | 'Array'): boolean 
   const above = getPrototypeOf(prototype) as object | null;
   if (name === 'Object' ? above !== null : above === null || getPrototypeOf(above) !== null) return false;
   const maker: unknown = getOwnPropertyDescriptor(prototype, 'constructor')?.value;
-  return typeof maker === 'function' && maker.name === name && (apply(sourceOf, maker, []) as string).includes('[native code]');
+  return typeof maker === 'function' && maker.name === name && sourceOf(maker).includes('[native code]');
 }
 
 function describe(value: object): string {
   const prototype = getPrototypeOf(value) as object | null;
   const maker: unknown = prototype === null ? undefined : getOwnPropertyDescriptor(prototype, 'constructor')?.value;
-  return typeof maker === 'function' && maker.name !== '' ? `an object of class ${maker.name}` : 'an object with a prototype of its own';
+  return typeof maker === 'function' && maker.name !== ''
+    ? `an object of class ${maker.name}`
+    : 'an object with a prototype of its own';
 }
 
 const encoders = [new Encoder()];
@@ -285,7 +297,7 @@ export function encodeContent(value: unknown, options: EncodeOptions): Content {
   }
   const bytes = acquire().value(value, options);
   if (typeof value === 'string') return value;
-  return typeof value === 'function' && options.refOf(value) === undefined ? (sourceOf.call(value) as string) : bytes;
+  return typeof value === 'function' && options.refOf(value) === undefined ? sourceOf(value) : bytes;
 }
 
 /** msgpack list of the wire forms of `values`: the arguments of a message. @throws TelosError BAD_VALUE, TOO_LARGE */

@@ -73,7 +73,17 @@ export const T = {
  * A message to an object. `target` is a name, an oid, or `''` for a free-standing turn (selector `turn`, first argument its
  * source). `lowest`: the lowest number that the sender still waits for. `deadline`: milliseconds left. `args`: msgpack list.
  */
-export type Ask = [type: typeof T.ASK, no: number, lowest: number, deadline: number, trace: string, target: string, selector: string, args: Bytes, origin: Origin];
+export type Ask = [
+  type: typeof T.ASK,
+  no: number,
+  lowest: number,
+  deadline: number,
+  trace: string,
+  target: string,
+  selector: string,
+  args: Bytes,
+  origin: Origin,
+];
 export type Cancel = [type: typeof T.CANCEL, no: number];
 /** `pattern`: a name, an oid, or `*`. At most `credit` notices are sent until more credit comes. */
 export type Subscribe = [type: typeof T.SUBSCRIBE, sub: number, pattern: string, credit: number];
@@ -90,7 +100,14 @@ export type ErrorAnswer = [type: typeof T.ERROR, no: number, error: WireError];
 /** One part of a streamed answer, numbered from 1; provisional until the ANSWER of the same `no`. */
 export type Partial_ = [type: typeof T.PARTIAL, no: number, part: number, body: Content];
 /** A durable turn changed what `sub` watches. `changes`: [oid, [slot, …], …]. `part` counts from 1; a gap means lost credit. */
-export type Notice = [type: typeof T.NOTICE, sub: number, part: number, seq: number, time: number, changes: (string | string[])[]];
+export type Notice = [
+  type: typeof T.NOTICE,
+  sub: number,
+  part: number,
+  seq: number,
+  time: number,
+  changes: (string | string[])[],
+];
 
 // ---- kernel to host ------------------------------------------------------------------------------------------------------
 
@@ -152,7 +169,16 @@ export type Dropped = [type: typeof T.DROPPED, oids: Oid[]];
 /** Asks for a grant on all that the attempts of this message read and wrote: oids, and names as `=name`. */
 export type GrantRequest = [type: typeof T.GRANT_REQUEST, session: SessionId, no: number, keys: string[]];
 /** `key`: path of the send, position and digest of the request, joined; the idempotency key together with (session, no). */
-export type Service = [type: typeof T.SERVICE, request: number, session: SessionId, no: number, key: string, service: string, op: string, args: Bytes];
+export type Service = [
+  type: typeof T.SERVICE,
+  request: number,
+  session: SessionId,
+  no: number,
+  key: string,
+  service: string,
+  op: string,
+  args: Bytes,
+];
 /** The message waits for a service (true) or runs again (false). */
 export type Waiting = [type: typeof T.WAITING, session: SessionId, no: number, waiting: boolean];
 export type HostPartial = [type: typeof T.HOST_PARTIAL, session: SessionId, no: number, part: number, body: Content];
@@ -210,12 +236,26 @@ export type CommitBody = [
 // ---- questions to the kernel ------------------------------------------------------------------------------------------------
 
 /** `[argument, …] -> answer`; each is described in README.md. */
-export const QUERY_OPS = ['status', 'inspect', 'history', 'names', 'journal', 'undo', 'verify', 'deadLetters', 'deadLetterRetry', 'deadLetterDrop', 'shutdown'] as const;
+export const QUERY_OPS = [
+  'status',
+  'inspect',
+  'history',
+  'names',
+  'journal',
+  'undo',
+  'verify',
+  'deadLetters',
+  'deadLetterRetry',
+  'deadLetterDrop',
+  'shutdown',
+] as const;
 export type QueryOp = (typeof QUERY_OPS)[number];
 
 const TWO_32 = 2 ** 32;
-export const makeAttempt = (incarnation: number, counter: number): Attempt => (incarnation * TWO_32 + counter) as Attempt;
-export const makeSession = (incarnation: number, counter: number): SessionId => (incarnation * TWO_32 + counter) as SessionId;
+export const makeAttempt = (incarnation: number, counter: number): Attempt =>
+  (incarnation * TWO_32 + counter) as Attempt;
+export const makeSession = (incarnation: number, counter: number): SessionId =>
+  (incarnation * TWO_32 + counter) as SessionId;
 export const incarnationOf = (id: Attempt | SessionId): number => Math.floor(id / TWO_32);
 export const ABSENT = 0 as Attempt;
 export const KERNEL_SESSION = 0 as SessionId;

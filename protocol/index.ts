@@ -8,5 +8,6 @@ export * from './decode.js';
 export * from './json.js';
 export * from './patch.js';
 export * from './validate.js';
+export * from './validate-commit.js';
 export * from './link.js';
 export * from './link-zmq.js';

@@ -40,7 +40,8 @@ function objectToJson(value: object, options: ToJsonOptions): unknown {
   if (value instanceof Uint8Array) return { $bytes: Buffer.from(value).toString('base64') };
   if (Array.isArray(value)) return value.map((item) => toJson(item, options));
   const json: Record<string, unknown> = {};
-  for (const [key, item] of Object.entries(value)) setOwn(json, SPECIAL.test(key) ? `$${key}` : key, toJson(item, options));
+  for (const [key, item] of Object.entries(value))
+    setOwn(json, SPECIAL.test(key) ? `$${key}` : key, toJson(item, options));
   return json;
 }
 
@@ -50,19 +51,24 @@ export function fromJson(json: unknown, makeRef: (id: string) => unknown = wireR
   if (typeof json !== 'object' || json === null) return json;
   const entries = Object.entries(json);
   const first = entries[0];
-  if (entries.length === 1 && first !== undefined && /^\$(?:bytes|int|ref)$/.test(first[0])) return special(first[0], first[1], makeRef);
+  if (entries.length === 1 && first !== undefined && /^\$(?:bytes|int|ref)$/.test(first[0]))
+    return special(first[0], first[1], makeRef);
   const value: Record<string, unknown> = {};
-  for (const [key, item] of entries) setOwn(value, SPECIAL.test(key) && key[1] === '$' ? key.slice(1) : key, fromJson(item, makeRef));
+  for (const [key, item] of entries)
+    setOwn(value, SPECIAL.test(key) && key[1] === '$' ? key.slice(1) : key, fromJson(item, makeRef));
   return value;
 }
 
 function special(key: string, text: unknown, makeRef: (id: string) => unknown): unknown {
-  if (typeof text !== 'string') throw new TelosError('BAD_VALUE', `${key} holds ${JSON.stringify(text)} where a string is expected`);
+  if (typeof text !== 'string')
+    throw new TelosError('BAD_VALUE', `${key} holds ${JSON.stringify(text)} where a string is expected`);
   if (key === '$ref') return makeRef(text);
   if (key === '$int') {
-    if (!/^-?\d+$/.test(text)) throw new TelosError('BAD_VALUE', `$int holds ${JSON.stringify(text)} where digits are expected`);
+    if (!/^-?\d+$/.test(text))
+      throw new TelosError('BAD_VALUE', `$int holds ${JSON.stringify(text)} where digits are expected`);
     return BigInt(text);
   }
-  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text)) throw new TelosError('BAD_VALUE', `$bytes holds ${JSON.stringify(text.slice(0, 40))} where base64 is expected`);
+  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text))
+    throw new TelosError('BAD_VALUE', `$bytes holds ${JSON.stringify(text.slice(0, 40))} where base64 is expected`);
   return new Uint8Array(Buffer.from(text, 'base64'));
 }

@@ -32,7 +32,8 @@ export const RECONNECT: Readonly<Record<LinkKind, ReconnectTimes>> = {
 };
 
 /** How often whoever drives a link calls `tick`. */
-export const tickEveryMs = ({ heartbeatIntervalMs }: LinkTimes): number => Math.max(5, Math.floor(heartbeatIntervalMs / 4));
+export const tickEveryMs = ({ heartbeatIntervalMs }: LinkTimes): number =>
+  Math.max(5, Math.floor(heartbeatIntervalMs / 4));
 export const silenceMs = ({ heartbeatIntervalMs, liveness }: LinkTimes): number => heartbeatIntervalMs * liveness;
 
 /** Notices that this process itself did not run for a while (sleep, SIGSTOP, a long turn). */
@@ -246,7 +247,10 @@ export class ClientLink {
       this.until = now + silenceMs(this.times);
       return NOTHING;
     }
-    return this.broken(this.phase === 'connecting' ? 'no connection came about in time' : 'the greeting was not answered in time', now);
+    return this.broken(
+      this.phase === 'connecting' ? 'no connection came about in time' : 'the greeting was not answered in time',
+      now,
+    );
   }
 
   close(): readonly LinkEffect[] {

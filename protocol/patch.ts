@@ -53,10 +53,12 @@ export function applyPatch(before: Content, patch: Bytes): Content {
   const list = readPlain(patch);
   if (!Array.isArray(list)) throw mismatch('the patch is no list');
   const [lengthBefore, lengthAfter, sum, ...rest] = list as unknown[];
-  if (lengthBefore !== before.length) throw mismatch(`it has ${before.length} bytes instead of ${String(lengthBefore)}`);
+  if (lengthBefore !== before.length)
+    throw mismatch(`it has ${before.length} bytes instead of ${String(lengthBefore)}`);
   const parts = rest.length === 0 ? [] : partsOf(before, rest);
   const total = parts.reduce((length, part) => length + part.length, 0);
-  if (total !== lengthAfter || total > MAX_AFTER) throw mismatch(`${total} bytes result instead of ${String(lengthAfter)}`);
+  if (total !== lengthAfter || total > MAX_AFTER)
+    throw mismatch(`${total} bytes result instead of ${String(lengthAfter)}`);
   const after = new Uint8Array(total);
   let at = 0;
   for (const part of parts) {
@@ -67,7 +69,8 @@ export function applyPatch(before: Content, patch: Bytes): Content {
   return after;
 }
 
-const mismatch = (why: string): TelosError => new TelosError('DAMAGED', `a patch does not fit the content before it: ${why}`);
+const mismatch = (why: string): TelosError =>
+  new TelosError('DAMAGED', `a patch does not fit the content before it: ${why}`);
 
 function partsOf(before: Bytes, ops: readonly unknown[]): Bytes[] {
   const parts: Bytes[] = [];
@@ -76,7 +79,8 @@ function partsOf(before: Bytes, ops: readonly unknown[]): Bytes[] {
     if (op instanceof Uint8Array) parts.push(op);
     else {
       const length = ops[++i];
-      if (!isCount(op) || !isCount(length) || op + length > before.length) throw mismatch(`it has no ${String(length)} bytes at ${String(op)}`);
+      if (!isCount(op) || !isCount(length) || op + length > before.length)
+        throw mismatch(`it has no ${String(length)} bytes at ${String(op)}`);
       parts.push(before.subarray(op, op + length));
     }
   }
@@ -121,7 +125,8 @@ function matchBlocks(before: Bytes, after: Bytes, from: number, to: number, limi
     let back = 0;
     while (at - back > pending && found - back > 0 && before[found - back - 1] === after[at - back - 1]) back++;
     let length = BLOCK;
-    while (at + length < to && found + length < before.length && before[found + length] === after[at + length]) length++;
+    while (at + length < to && found + length < before.length && before[found + length] === after[at + length])
+      length++;
     if (at - back > pending) ops.push(after.subarray(pending, at - back));
     inserted += at - back - pending;
     ops.push([found - back, back + length]);
@@ -143,7 +148,8 @@ function hashAt(bytes: Bytes, at: number): number {
   return hash;
 }
 
-const roll = (hash: number, out: number, into: number): number => (Math.imul(hash - Math.imul(out, leaving), BASE) + into) | 0;
+const roll = (hash: number, out: number, into: number): number =>
+  (Math.imul(hash - Math.imul(out, leaving), BASE) + into) | 0;
 
 /** The blocks of `before` by hash: a table of heads and a list of next ones, in order of their place. */
 class BlockTable {

@@ -167,7 +167,8 @@ export abstract class Reader {
   /** Count of the list that begins here, −1 when none does. */
   protected listHeader(): number {
     const byte = this.pos < this.end ? (this.bytes[this.pos++] as number) : 0;
-    const count = byte >= 0x90 && byte < 0xa0 ? byte & 0x0f : byte === 0xdc ? this.uint(2) : byte === 0xdd ? this.uint(4) : -1;
+    const count =
+      byte >= 0x90 && byte < 0xa0 ? byte & 0x0f : byte === 0xdc ? this.uint(2) : byte === 0xdd ? this.uint(4) : -1;
     return count > this.end - this.pos ? -1 : count;
   }
 

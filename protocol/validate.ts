@@ -3,93 +3,24 @@
  * allocation, as each envelope of the system passes here. Bodies stay opaque; sizes that a configuration sets are checked by
  * whoever holds it (kernel, link). @throws TelosError MALFORMED, which quotes the value and its place
  */
+import {
+  bad,
+  bytes,
+  checkError,
+  content,
+  count,
+  flag,
+  items,
+  list,
+  positive,
+  show,
+  text,
+  texts,
+  type List,
+} from './checks.js';
 import { TelosError } from './errors.js';
 import { MAGIC, PROTOCOL_VERSION, ROLES, type Hello, type Welcome } from './frames.js';
-import { T, WRITE, type CommitBody, type FromClient, type FromHost, type FromService, type ToClient, type ToHost } from './envelope.js';
-import type { WireError } from './errors.js';
-
-/** No text of the envelope itself (names, selectors, trace ids, keys) is longer, whatever the configuration allows. */
-export const MAX_TEXT = 4096;
-const MAX_LIST = 1_000_000;
-
-type List = readonly unknown[];
-
-function show(value: unknown): string {
-  if (value instanceof Uint8Array) return `${value.length} bytes`;
-  if (Array.isArray(value)) return `a list of ${value.length}`;
-  if (typeof value === 'bigint') return `${value}n`;
-  const text = JSON.stringify(value) ?? String(value);
-  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
-}
-
-function bad(what: string, place: string, value: unknown, expected: string): TelosError {
-  return new TelosError('MALFORMED', `${what}: ${place} is ${show(value)} where ${expected} is expected`);
-}
-
-function list(value: unknown, length: number, what: string): List {
-  if (!Array.isArray(value) || value.length < length) throw bad(what, 'it', value, `a list of ${length}`);
-  return value as List;
-}
-
-function count(value: unknown, what: string, place: string): void {
-  if (typeof value !== 'number' || !(value >= 0 && value <= Number.MAX_SAFE_INTEGER) || value % 1 !== 0) {
-    throw bad(what, place, value, 'an integer from 0');
-  }
-}
-
-function positive(value: unknown, what: string, place: string): void {
-  count(value, what, place);
-  if (value === 0) throw bad(what, place, value, 'an integer from 1');
-}
-
-function text(value: unknown, what: string, place: string): void {
-  if (typeof value !== 'string' || value.length > MAX_TEXT) throw bad(what, place, value, `a text of at most ${MAX_TEXT}`);
-}
-
-function textOrNull(value: unknown, what: string, place: string): void {
-  if (value !== null) text(value, what, place);
-}
-
-function bytes(value: unknown, what: string, place: string): void {
-  if (!(value instanceof Uint8Array)) throw bad(what, place, value, 'a byte string');
-}
-
-function flag(value: unknown, what: string, place: string): void {
-  if (typeof value !== 'boolean') throw bad(what, place, value, 'true or false');
-}
-
-function content(value: unknown, what: string, place: string): void {
-  switch (typeof value) {
-    case 'string':
-    case 'boolean':
-    case 'bigint':
-      return;
-    case 'number':
-      if (value - value === 0) return;
-      break;
-    case 'object':
-      if (value === null || value instanceof Uint8Array) return;
-      break;
-    default:
-  }
-  throw bad(what, place, value, 'null, a boolean, number, text or byte string');
-}
-
-function items(value: unknown, what: string, place: string): List {
-  if (!Array.isArray(value) || value.length > MAX_LIST) throw bad(what, place, value, 'a list');
-  return value as List;
-}
-
-function texts(value: unknown, what: string, place: string): void {
-  const all = items(value, what, place);
-  for (let i = 0; i < all.length; i++) text(all[i], what, place);
-}
-
-export function checkError(value: unknown, what: string): WireError {
-  const error = list(value, 5, what);
-  for (let i = 0; i < 4; i++) if (typeof error[i] !== 'string') throw bad(what, `error[${i}]`, error[i], 'a text');
-  return value as WireError;
-}
+import { T, type FromClient, type FromHost, type FromService, type ToClient, type ToHost } from './envelope.js';
 
 function typeOf(env: unknown): number {
   const type: unknown = Array.isArray(env) ? env[0] : undefined;
@@ -264,7 +195,8 @@ function checkService(env: List): void {
 }
 
 function checkStats(stats: unknown): void {
-  if (typeof stats !== 'object' || stats === null || Array.isArray(stats)) throw bad('HOST_STATS', 'stats', stats, 'a map');
+  if (typeof stats !== 'object' || stats === null || Array.isArray(stats))
+    throw bad('HOST_STATS', 'stats', stats, 'a map');
   for (const key in stats) {
     const value = (stats as Record<string, unknown>)[key];
     if (typeof value !== 'number') throw bad('HOST_STATS', key, value, 'a number');
@@ -302,84 +234,6 @@ export function checkFromService(env: unknown): FromService {
   return env as FromService;
 }
 
-// ---- the commit body ---------------------------------------------------------------------------------------------------------
-
-export function checkCommitBody(value: unknown): CommitBody {
-  const body = list(value, 8, 'COMMIT body');
-  checkReads(items(body[0], 'COMMIT body', 'reads'));
-  checkPairs(items(body[1], 'COMMIT body', 'nameReads'), 'name read', false);
-  texts(body[2], 'COMMIT body', 'creates');
-  checkWrites(items(body[3], 'COMMIT body', 'writes'));
-  checkPairs(items(body[4], 'COMMIT body', 'nameWrites'), 'name write', true);
-  checkOutbox(items(body[5], 'COMMIT body', 'outbox'));
-  checkTimers(items(body[6], 'COMMIT body', 'timers'));
-  checkReply(list(body[7], 3, 'reply'));
-  return value as CommitBody;
-}
-
-function checkReads(sets: List): void {
-  for (let i = 0; i < sets.length; i++) {
-    const set = list(sets[i], 2, 'read set');
-    text(set[0], 'read set', 'oid');
-    const reads = items(set[1], 'read set', 'reads');
-    if (reads.length % 2 !== 0) throw bad('read set', 'reads', reads, 'pairs of slot and attempt');
-    for (let j = 0; j < reads.length; j += 2) {
-      text(reads[j], 'read set', 'slot');
-      count(reads[j + 1], 'read set', 'attempt');
-    }
-  }
-}
-
-function checkPairs(pairs: List, what: string, write: boolean): void {
-  for (let i = 0; i < pairs.length; i++) {
-    const pair = list(pairs[i], 2, what);
-    text(pair[0], what, 'name');
-    if (write) textOrNull(pair[1], what, 'oid');
-    else count(pair[1], what, 'attempt');
-  }
-}
-
-function checkWrites(sets: List): void {
-  for (let i = 0; i < sets.length; i++) {
-    const set = list(sets[i], 2, 'write set');
-    text(set[0], 'write set', 'oid');
-    const writes = items(set[1], 'write set', 'writes');
-    for (let j = 0; j < writes.length; j++) checkWrite(list(writes[j], 3, 'write'));
-  }
-}
-
-function checkWrite(write: List): void {
-  text(write[0], 'write', 'slot');
-  if (write[1] === WRITE.SET) content(write[2], 'write', 'content');
-  else if (write[1] === WRITE.PATCH) bytes(write[2], 'write', 'patch');
-  else if (write[1] !== WRITE.REMOVE) throw bad('write', 'op', write[1], '0, 1 or 2');
-}
-
-function checkOutbox(messages: List): void {
-  for (let i = 0; i < messages.length; i++) {
-    const message = list(messages[i], 3, 'outgoing message');
-    text(message[0], 'outgoing message', 'target');
-    text(message[1], 'outgoing message', 'selector');
-    bytes(message[2], 'outgoing message', 'args');
-  }
-}
-
-function checkTimers(timers: List): void {
-  for (let i = 0; i < timers.length; i++) {
-    const timer = list(timers[i], 4, 'timer');
-    count(timer[0], 'timer', 'delay');
-    text(timer[1], 'timer', 'target');
-    text(timer[2], 'timer', 'selector');
-    bytes(timer[3], 'timer', 'args');
-  }
-}
-
-function checkReply(reply: List): void {
-  flag(reply[0], 'reply', 'ok');
-  if (reply[0] === true) content(reply[1], 'reply', 'body');
-  else checkError(reply[2], 'reply');
-}
-
 // ---- the greeting --------------------------------------------------------------------------------------------------------------
 
 /** Magic and version are checked by `speaks`, so that another version can be refused as such. */
@@ -413,6 +267,9 @@ export function checkVersion(value: unknown): void {
   const greeting = list(value, 2, 'greeting');
   if (greeting[0] !== MAGIC) throw bad('greeting', 'its first element', greeting[0], JSON.stringify(MAGIC));
   if (greeting[1] !== PROTOCOL_VERSION) {
-    throw new TelosError('VERSION_MISMATCH', `the peer speaks version ${show(greeting[1])} of the protocol, this program version ${PROTOCOL_VERSION}`);
+    throw new TelosError(
+      'VERSION_MISMATCH',
+      `the peer speaks version ${show(greeting[1])} of the protocol, this program version ${PROTOCOL_VERSION}`,
+    );
   }
 }

@@ -58,7 +58,8 @@ function startsWith(content: Bytes, mark: Bytes, at: number): boolean {
 
 function reserved(content: Content): Record<string, unknown> {
   const map = readPlain(content as Bytes);
-  if (typeof map !== 'object' || map === null) throw new TelosError('MALFORMED', 'a method or primitive slot that is no map');
+  if (typeof map !== 'object' || map === null)
+    throw new TelosError('MALFORMED', 'a method or primitive slot that is no map');
   return map as Record<string, unknown>;
 }
 
@@ -66,7 +67,8 @@ function reserved(content: Content): Record<string, unknown> {
 export function methodOf(content: Content): MethodSource | undefined {
   if (contentKind(content) !== 'method') return undefined;
   const { [METHOD]: source, ...meta } = reserved(content);
-  if (typeof source !== 'string') throw new TelosError('MALFORMED', `$method holds ${typeof source} where a source is expected`);
+  if (typeof source !== 'string')
+    throw new TelosError('MALFORMED', `$method holds ${typeof source} where a source is expected`);
   return { ...meta, source };
 }
 
@@ -74,7 +76,8 @@ export function methodOf(content: Content): MethodSource | undefined {
 export function primitiveOf(content: Content): string | undefined {
   if (contentKind(content) !== 'primitive') return undefined;
   const name = reserved(content)[PRIMITIVE];
-  if (typeof name !== 'string') throw new TelosError('MALFORMED', `$primitive holds ${typeof name} where a name is expected`);
+  if (typeof name !== 'string')
+    throw new TelosError('MALFORMED', `$primitive holds ${typeof name} where a name is expected`);
   return name;
 }
 
@@ -98,7 +101,8 @@ const RESERVED = new Set(
   ).split(' '),
 );
 
-const isPropertyName = (text: string): boolean => (ASCII_NAME.test(text) || ANY_NAME.test(text)) && text !== '__proto__';
+const isPropertyName = (text: string): boolean =>
+  (ASCII_NAME.test(text) || ANY_NAME.test(text)) && text !== '__proto__';
 
 /** A JavaScript identifier that can be a variable in strict code. */
 export const isIdentifier = (text: string): boolean => isPropertyName(text) && !RESERVED.has(text);

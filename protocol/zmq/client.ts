@@ -9,7 +9,8 @@
 import type { Dealer, Event } from 'zeromq';
 import { ClientLink, RECONNECT, silenceMs, type LinkEffect } from '../link.js';
 import { TelosError, type WireError } from '../errors.js';
-import { checkError, checkVersion, checkWelcome } from '../validate.js';
+import { checkError } from '../checks.js';
+import { checkVersion, checkWelcome } from '../validate.js';
 import { readPlain, readWork } from '../reader.js';
 import { SIGNAL } from '../frames.js';
 import type { Envelope } from '../envelope.js';
@@ -181,7 +182,10 @@ export class LinkClient {
         return this.perform(this.link.connected(Date.now()));
       case 'handshake:error:auth':
         return this.refuse(
-          new TelosError('UNAUTHORIZED', `the key ${JSON.stringify(this.options.curve?.publicKey ?? '')} is not admitted`).toWire(),
+          new TelosError(
+            'UNAUTHORIZED',
+            `the key ${JSON.stringify(this.options.curve?.publicKey ?? '')} is not admitted`,
+          ).toWire(),
         );
       case 'handshake:error:protocol':
       case 'handshake:error:other':
@@ -223,7 +227,8 @@ export class LinkClient {
 
   private frame(attempt: number, parts: readonly Buffer[], now: number): void {
     const [first, body] = parts;
-    if (parts.length !== 2 || first?.length !== 1) throw new TelosError('MALFORMED', `a message of ${parts.length} parts where 2 are expected`);
+    if (parts.length !== 2 || first?.length !== 1)
+      throw new TelosError('MALFORMED', `a message of ${parts.length} parts where 2 are expected`);
     switch (first[0]) {
       case SIGNAL.WORK:
         return this.work(attempt, body as Buffer, now);
@@ -261,7 +266,9 @@ export class LinkClient {
       this.handlers.work(envelopes);
     } catch (error) {
       if (error instanceof TelosError && error.code === 'MALFORMED') throw error;
-      this.handlers.log('error', 'link.handler-failed', { error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+      this.handlers.log('error', 'link.handler-failed', {
+        error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      });
     }
   }
 
@@ -344,5 +351,5 @@ function socketOptions({ curve, heartbeatIntervalMs, liveness, maxFrameBytes }: 
     ...(curve === null
       ? {}
       : { curveServerKey: curve.serverKey, curvePublicKey: curve.publicKey, curveSecretKey: curve.secretKey }),
-  } as Partial<Dealer>;
+  };
 }

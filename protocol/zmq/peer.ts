@@ -32,7 +32,11 @@ export class Peer {
   ) {
     this.lease = new Lease(options, now);
     this.lane = new Lane(options.laneLimit, options.maxFrameBytes, (envelope: Envelope) =>
-      log('error', 'link.envelope-too-large', { peer: this.id, type: envelope[0], maxFrameBytes: options.maxFrameBytes }),
+      log('error', 'link.envelope-too-large', {
+        peer: this.id,
+        type: envelope[0],
+        maxFrameBytes: options.maxFrameBytes,
+      }),
     );
   }
 

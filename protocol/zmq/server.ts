@@ -1,9 +1,9 @@
 /**
- * The end of the links that others greet: one ROUTER, its peers, one writer, one receive loop.
+ * The end of the links that others greet: one ROUTER, its peers, one sender, one receive loop.
  *
  * Owns: the socket, per connection (routing id) its state and lane. Does not know what envelopes mean.
  *   S1  whatever a peer sends, the others are served: a peer that breaks the protocol is dropped and logged, nothing else happens.
- *   S2  one send at a time; a send that fails concerns its peer only: unknown → lost, full → tried again later, in order.
+ *   S2  sending is the business of sender.ts; a peer that it can not reach is lost at once.
  *   S3  each greeting makes a fresh PeerId; for each PeerId handed to `hello` exactly one of `lost`, `goodbye`, or a `refuse` or
  *       `drop` of our own ends it.
  *   S4  a connection that was refused, dropped or lost is deaf until it greets anew, at the earliest after one interval.
@@ -15,15 +15,16 @@ import { Judge, tickEveryMs } from '../link.js';
 import { readPlain, readWork } from '../reader.js';
 import { SIGNAL, type Hello, type Welcome } from '../frames.js';
 import type { Envelope } from '../envelope.js';
-import { readyFrame, refusedFrame, type Parts } from './frame.js';
+import { readyFrame, refusedFrame } from './frame.js';
 import { Peer } from './peer.js';
+import { Sender } from './sender.js';
 import { closeDomain, openDomain } from './zap.js';
 import { zmq } from './zeromq.js';
 import type { LinkServerHandlers, LinkServerOptions, PeerId } from './types.js';
 
 /** Frames that ZeroMQ may hold for one peer in each direction. */
 const HIGH_WATER_FRAMES = 128;
-/** Pause before a peer whose buffers were full is tried again. */
+/** Pause between looks at what still waits, and after a failed receive. */
 const RETRY_MS = 2;
 /** After a disconnect somewhere, peers are probed when ZeroMQ has had time to forget the connection. */
 const PROBE_AFTER_MS = [5, 60] as const;
@@ -35,12 +36,10 @@ export class LinkServer {
   private readonly peers = new Map<PeerId, Peer>();
   /** CURVE keys that the handshake let in. */
   private readonly proven = new Set<string>();
-  private readonly dirty = new Set<Peer>();
+  private readonly sender: Sender;
   private readonly judge: Judge;
   private readonly timers = new Set<NodeJS.Timeout>();
   private nextPeer: PeerId = 1;
-  private flushing = false;
-  private scheduled = false;
   private probing = false;
   private closed = false;
 
@@ -52,6 +51,7 @@ export class LinkServer {
     readonly endpoint: string,
   ) {
     this.judge = new Judge(options, Date.now());
+    this.sender = new Sender(socket, (peer) => this.gone(peer, 'its connection broke'), handlers.log);
     this.timers.add(setInterval(() => this.tick(Date.now()), tickEveryMs(options)));
   }
 
@@ -81,7 +81,7 @@ export class LinkServer {
     if (target === undefined || target.state !== 'greeted') return;
     target.letIn(Date.now());
     target.signals.push(readyFrame(welcome));
-    this.markDirty(target);
+    this.sender.mark(target);
   }
 
   refuse(peer: PeerId, error: WireError): void {
@@ -93,7 +93,7 @@ export class LinkServer {
   send(peer: PeerId, envelope: Envelope): boolean {
     const target = this.peers.get(peer);
     if (target === undefined || !target.lane.push(envelope)) return false;
-    this.markDirty(target);
+    this.sender.mark(target);
     return true;
   }
 
@@ -101,7 +101,7 @@ export class LinkServer {
   sendControl(peer: PeerId, envelope: Envelope): void {
     const target = this.peers.get(peer);
     if (target === undefined) return;
-    if (target.lane.pushControl(envelope)) this.markDirty(target);
+    if (target.lane.pushControl(envelope)) this.sender.mark(target);
     else this.lose(target, `its control lane is full (${this.options.laneLimit})`);
   }
 
@@ -120,11 +120,11 @@ export class LinkServer {
   async close(deadlineMs: number): Promise<void> {
     const until = Date.now() + deadlineMs;
     while (!this.closed && this.hasPending() && Date.now() < until) {
-      this.schedule();
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
     if (this.closed) return;
     this.closed = true;
+    this.sender.close();
     for (const timer of this.timers) clearTimeout(timer);
     this.socket.linger = Math.min(CLOSE_LINGER_MS, deadlineMs);
     this.socket.close();
@@ -177,7 +177,8 @@ export class LinkServer {
     const code = first?.length === 1 ? first[0] : undefined;
     if (code === SIGNAL.READY && parts.length === 3) return this.greeting(peer, body as Buffer, now);
     if (peer.state === 'shut') return;
-    if (parts.length !== 3) throw new TelosError('MALFORMED', `a message of ${parts.length - 1} parts where 2 are expected`);
+    if (parts.length !== 3)
+      throw new TelosError('MALFORMED', `a message of ${parts.length - 1} parts where 2 are expected`);
     if (peer.state === 'unknown') return this.unknown(peer, now);
     switch (code) {
       case SIGNAL.WORK:
@@ -187,7 +188,10 @@ export class LinkServer {
       case SIGNAL.GOODBYE:
         return this.goodbye(peer);
       default:
-        throw new TelosError('MALFORMED', `a message with the signal ${(first ?? Buffer.alloc(0)).subarray(0, 8).toString('hex') || '(none)'}`);
+        throw new TelosError(
+          'MALFORMED',
+          `a message with the signal ${(first ?? Buffer.alloc(0)).subarray(0, 8).toString('hex') || '(none)'}`,
+        );
     }
   }
 
@@ -236,14 +240,18 @@ export class LinkServer {
   private unknown(peer: Peer, now: number): void {
     peer.shut(now);
     peer.signals.push(refusedFrame(new TelosError('LINK_LOST', 'this connection has not greeted').toWire()));
-    this.markDirty(peer);
+    this.sender.mark(peer);
   }
 
   /** A peer that broke the protocol, or whose handler threw: it is told why and dropped. */
   private offence(peer: Peer, thrown: unknown): void {
     const error = TelosError.from(thrown);
     const { id, announced } = peer;
-    this.handlers.log(error.code === 'INTERNAL' ? 'error' : 'warn', 'link.offence', { peer: id, code: error.code, message: error.message });
+    this.handlers.log(error.code === 'INTERNAL' ? 'error' : 'warn', 'link.offence', {
+      peer: id,
+      code: error.code,
+      message: error.message,
+    });
     if (this.closed) return;
     this.shut(peer, error.toWire());
     if (announced) this.handlers.lost(id, `${error.code}: ${error.message}`);
@@ -256,7 +264,7 @@ export class LinkServer {
     peer.shut(Date.now());
     if (error === undefined) return;
     peer.signals.push(refusedFrame(error));
-    this.markDirty(peer);
+    this.sender.mark(peer);
   }
 
   private lose(peer: Peer, why: string): void {
@@ -268,7 +276,7 @@ export class LinkServer {
 
   private forget(peer: Peer): void {
     this.peers.delete(peer.id);
-    this.dirty.delete(peer);
+    this.sender.forget(peer);
   }
 
   private gone(peer: Peer, why: string): void {
@@ -287,7 +295,7 @@ export class LinkServer {
 
   private beat(peer: Peer): void {
     peer.beat = true;
-    this.markDirty(peer);
+    this.sender.mark(peer);
   }
 
   private async watch(events: AsyncIterable<Event>): Promise<void> {
@@ -301,7 +309,10 @@ export class LinkServer {
   private event(event: Event): void {
     if (event.type === 'disconnect') this.probeSoon();
     else if (event.type.startsWith('handshake:error')) {
-      this.handlers.log('warn', 'link.handshake-failed', { type: event.type, error: 'error' in event ? String(event.error) : '' });
+      this.handlers.log('warn', 'link.handshake-failed', {
+        type: event.type,
+        error: 'error' in event ? String(event.error) : '',
+      });
     }
   }
 
@@ -317,75 +328,6 @@ export class LinkServer {
       }, delay);
       this.timers.add(timer);
     });
-  }
-
-  // ---- sending -------------------------------------------------------------------------------------------------------------------
-
-  private markDirty(peer: Peer): void {
-    if (peer.blocked) return;
-    this.dirty.add(peer);
-    this.schedule();
-  }
-
-  /** All that is sent within one turn of the event loop leaves together. */
-  private schedule(): void {
-    if (this.scheduled || this.flushing || this.closed) return;
-    this.scheduled = true;
-    setImmediate(() => {
-      this.scheduled = false;
-      void this.flush();
-    });
-  }
-
-  private async flush(): Promise<void> {
-    this.flushing = true;
-    try {
-      for (const peer of this.dirty) {
-        this.dirty.delete(peer);
-        if (!(await this.drain(peer))) this.retryLater(peer);
-      }
-    } finally {
-      this.flushing = false;
-    }
-    if (this.dirty.size > 0) this.schedule();
-  }
-
-  /** False: the peer's buffers are full. */
-  private async drain(peer: Peer): Promise<boolean> {
-    for (let parts = peer.next(); parts !== undefined && !this.closed; parts = peer.next()) {
-      const outcome = await this.attempt(peer, parts);
-      if (outcome === 'full') {
-        peer.unsent = parts;
-        return false;
-      }
-      if (outcome === 'gone') {
-        if (!this.closed) this.gone(peer, 'its connection broke');
-        return true;
-      }
-    }
-    return true;
-  }
-
-  private async attempt(peer: Peer, parts: Parts): Promise<'sent' | 'full' | 'gone'> {
-    try {
-      await this.socket.send([peer.routing, parts[0], parts[1]]);
-      return 'sent';
-    } catch (error) {
-      const code = (error as NodeJS.ErrnoException).code;
-      if (code === 'EAGAIN') return 'full';
-      if (code !== 'EHOSTUNREACH' && !this.closed) this.handlers.log('error', 'link.send-failed', { peer: peer.id, error: String(error) });
-      return 'gone';
-    }
-  }
-
-  private retryLater(peer: Peer): void {
-    peer.blocked = true;
-    const timer = setTimeout(() => {
-      this.timers.delete(timer);
-      peer.blocked = false;
-      this.markDirty(peer);
-    }, RETRY_MS);
-    this.timers.add(timer);
   }
 }
 
@@ -406,13 +348,21 @@ function socketOptions(options: LinkServerOptions, domain: string | undefined): 
     ipv6: false,
     ...(options.curve === null || domain === undefined
       ? {}
-      : { curveServer: true, curvePublicKey: options.curve.publicKey, curveSecretKey: options.curve.secretKey, zapDomain: domain }),
-  } as Partial<Router>;
+      : {
+          curveServer: true,
+          curvePublicKey: options.curve.publicKey,
+          curveSecretKey: options.curve.secretKey,
+          zapDomain: domain,
+        }),
+  };
 }
 
 function bindError(endpoint: string, cause: unknown): TelosError {
   const code = (cause as NodeJS.ErrnoException).code;
   if (code === 'EADDRINUSE') return new TelosError('PORT_IN_USE', `${endpoint} is in use`, { cause });
-  return new TelosError('BAD_ARGUMENT', `${endpoint} can not be bound: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  return new TelosError(
+    'BAD_ARGUMENT',
+    `${endpoint} can not be bound: ${cause instanceof Error ? cause.message : String(cause)}`,
+    { cause },
+  );
 }
-

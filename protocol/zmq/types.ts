@@ -56,4 +56,3 @@ export interface LinkClientOptions {
   readonly maxFrameBytes: number;
   readonly laneLimit: number;
 }
-

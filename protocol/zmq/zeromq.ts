@@ -11,7 +11,11 @@ export function zmq(): typeof Zmq {
   try {
     loaded = createRequire(import.meta.url)('zeromq') as typeof Zmq;
   } catch (cause) {
-    throw new TelosError('MISSING_DEPENDENCY', `zeromq can not be loaded: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    throw new TelosError(
+      'MISSING_DEPENDENCY',
+      `zeromq can not be loaded: ${cause instanceof Error ? cause.message : String(cause)}`,
+      { cause },
+    );
   }
   loaded.context.blocky = false;
   return loaded;
