@@ -30,12 +30,12 @@ function balanced(code: string): boolean {
 
 test('readme-session: what the README shows is what happens, and a second start remembers it', async () => {
   const image = join(temporary(), 'image');
-  const first = await run(process.execPath, [COMMAND, 'repl', '--image', image], { input: sessionOfReadme() });
+  const first = await run(process.execPath, [COMMAND, 'up', '--repl', '--image', image], { input: sessionOfReadme() });
   expect(first.code).toBe(0);
   const answers = first.stdout.split('\n');
   expect(answers).toEqual(expect.arrayContaining(['42', '101']));
   expect(first.stdout + first.stderr).toContain('RangeError: deposit needs a positive amount');
-  const second = await run(process.execPath, [COMMAND, 'repl', '--image', image], {
+  const second = await run(process.execPath, [COMMAND, 'up', '--repl', '--image', image], {
     input: 'await savings.balance()\nawait acct.balance()\n',
   });
   expect(second.stdout.split('\n')).toEqual(expect.arrayContaining(['141', '2']));

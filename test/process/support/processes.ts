@@ -73,7 +73,7 @@ export function ended(child: ChildProcess): Promise<number | string | null> {
 }
 
 /** Looks every 20 ms until `look` answers something truthy; fails with `what` and the last error after `ms`. */
-export async function until<T>(what: string, look: () => T | Promise<T>, ms = 15_000): Promise<T> {
+export async function until<T>(what: string, look: () => T | Promise<T>, ms = 15_000): Promise<NonNullable<T>> {
   const end = performance.now() + ms;
   let last: unknown;
   for (;;) {
