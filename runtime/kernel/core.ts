@@ -134,7 +134,7 @@ export class KernelCore {
     const applied = applyTurn(this.state, body, attempt, seq);
     const firstOutgoing = this.#send(message, body, seq, now);
     this.#writeNames(applied);
-    this.#consume(message, body[7], now);
+    this.#consume(message, body[7], seq, now);
     const record: TurnRecord = [
       attempt,
       message.session,
@@ -283,13 +283,16 @@ export class KernelCore {
   #writeNames(applied: Applied): void {
     for (const name of applied.namesChanged) {
       const entry = this.state.names.get(name);
-      if (entry?.oid) this.groups.put(keys.name(name), [entry.oid, entry.attempt]);
-      else this.groups.delete(keys.name(name));
+      this.groups.name(name, entry?.oid ? [entry.oid, entry.attempt] : null);
     }
   }
 
-  #consume(message: Message, reply: Reply, now: number): void {
-    if (message.consumed) this.groups.delete(message.consumed);
+  #consume(message: Message, reply: Reply, seq: number, now: number): void {
+    if (message.consumed) {
+      this.groups.delete(message.consumed);
+      this.delivery.handled(message.no);
+      this.groups.whenDurable(seq, () => this.delivery.settled(message.no));
+    }
     for (const [key] of message.recorded) this.groups.delete(keys.recorded(message.session, message.no, key));
     if (message.strikes > 0) this.groups.delete(keys.strikes(message.session, message.no));
     if (reply[0]) return;

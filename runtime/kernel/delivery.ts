@@ -33,6 +33,10 @@ export class Delivery {
   #timersReading = false;
   /** Armed while a page is being read that may or may not show them. */
   #armedMeanwhile: Entry[] = [];
+  /** Handled, but perhaps still in the journal, or in a page of it that is being read. */
+  readonly #handled = new Set<number>();
+  /** Of those, the ones that are out of the journal, while a page from before is being read. */
+  #settled: number[] = [];
   /** Entries per page; doubled when more are due in one and the same millisecond. */
   #timerPage = 0;
   #delayed: Message[] = [];
@@ -67,6 +71,22 @@ export class Delivery {
   armed(due: number, no: number, record: OutboxRecord): void {
     if (this.#timersReading) this.#armedMeanwhile.push({ due, no, record });
     else if (due < this.#horizon && !this.#timersKnown.has(no)) this.#insertTimer({ due, no, record });
+  }
+
+  /** A turn that handled it is accepted: it may not be sent again, though the journal still has it. */
+  handled(no: number): void {
+    this.#handled.add(no);
+  }
+
+  /** That turn is durable, so no page read from now on shows it. */
+  settled(no: number): void {
+    if (this.#timersReading || this.#outboxReading) this.#settled.push(no);
+    else this.#handled.delete(no);
+  }
+
+  #forgetSettled(): void {
+    if (this.#timersReading || this.#outboxReading) return;
+    for (const no of this.#settled.splice(0)) this.#handled.delete(no);
   }
 
   /** A declined message of ours goes again, later. */
@@ -150,6 +170,7 @@ export class Delivery {
         this.#outboxSeen = no;
         this.#outbox.push({ due: 0, no, record: decodeRecord<OutboxRecord>(value, `outbox message ${no}`) });
       }
+      this.#forgetSettled();
       if (rows.length >= limit) this.#outboxBeyond = true;
       this.pump(now);
     });
@@ -161,6 +182,7 @@ export class Delivery {
     this.core.reader.page({ gte: keys.timer(this.#horizon, 0), lt: rangeOf('t').lt }, limit, (rows, now) => {
       this.#timersReading = false;
       this.#adoptTimers(rows, limit);
+      this.#forgetSettled();
       this.pump(now);
     });
   }
@@ -170,7 +192,7 @@ export class Delivery {
     for (const [key, value] of rows) {
       const [due = 0, no = 0] = fieldsOf(key);
       last = due;
-      if (!this.#timersKnown.has(no) && !this.core.own.inFlight.has(no))
+      if (!this.#timersKnown.has(no) && !this.core.own.inFlight.has(no) && !this.#handled.has(no))
         this.#insertTimer({ due, no, record: decodeRecord<OutboxRecord>(value, `timer ${no}`) });
     }
     if (rows.length < limit) this.#horizon = Infinity;

@@ -47,6 +47,7 @@ function commit(core: KernelCore, body: CommitBody, now: number, done: () => voi
     },
     now,
   );
+  core.groups.put(keys.meta('counters'), [core.nextOutgoing]);
   const seq = core.accept(message, core.nextAttempt(), pack(body), body, null, now);
   core.groups.whenDurable(seq, done);
   core.groups.pump(now, false);

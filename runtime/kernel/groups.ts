@@ -7,7 +7,15 @@
  *   G4  After a failed append nothing leaves any more.
  */
 import { incarnationOf, type Seq, type SessionId, type TelosError } from '../../protocol/index.js';
-import { encodeRecord, keys, type GroupWrite, type Key, type Put, type TurnRecord } from '../journal/index.js';
+import {
+  encodeRecord,
+  keys,
+  type GroupWrite,
+  type Key,
+  type NameRecord,
+  type Put,
+  type TurnRecord,
+} from '../journal/index.js';
 import type { AcceptedState } from './objects.js';
 import type { SavedReply } from './sessions.js';
 
@@ -18,6 +26,8 @@ type Release = () => void;
 
 interface Group {
   turns: TurnRecord[];
+  /** A name that is given and taken away within one group ends as it was last. */
+  names: Map<string, NameRecord | null>;
   puts: Put[];
   deletes: Key[];
   releases: Release[];
@@ -25,7 +35,15 @@ interface Group {
   lastSeq: number;
 }
 
-const emptyGroup = (lastSeq: number): Group => ({ turns: [], puts: [], deletes: [], releases: [], bytes: 0, lastSeq });
+const emptyGroup = (lastSeq: number): Group => ({
+  turns: [],
+  names: new Map(),
+  puts: [],
+  deletes: [],
+  releases: [],
+  bytes: 0,
+  lastSeq,
+});
 
 export interface GroupLimits {
   readonly maxGroupTurns: number;
@@ -106,6 +124,11 @@ export class Groups {
     this.#gathering.deletes.push(key);
   }
 
+  /** What the name stands for from now on; null: nothing. Only together with a turn. */
+  name(name: string, record: NameRecord | null): void {
+    this.#gathering.names.set(name, record);
+  }
+
   /** Runs when everything up to `seq` is durable: now if it is. */
   whenDurable(seq: number, release: Release): void {
     if (this.noGate || seq <= this.durableSeq) release();
@@ -142,6 +165,10 @@ export class Groups {
       if (group.releases.length > 0) this.#release(group.releases.splice(0));
       return;
     }
+    for (const [name, record] of group.names) {
+      if (record) group.puts.push([keys.name(name), encodeRecord(record)]);
+      else group.deletes.push(keys.name(name));
+    }
     this.#addSnapshots(group, idle);
     this.#writing = group;
     this.#gathering = emptyGroup(this.acceptedSeq);
@@ -163,7 +190,7 @@ export class Groups {
       group.puts.push([keys.object(object.oid), encodeRecord(this.state.snapshot(object, group.lastSeq))]);
       group.puts.push([keys.history(object.oid, group.lastSeq), encodeRecord(object.touched)]);
       object.touched = [];
-      group.releases.push(() => this.state.release(object));
+      group.releases.push(() => this.state.saved(object));
     }
     const mark = this.state.replayMark(group.lastSeq);
     if (mark === this.#mark) return;

@@ -213,7 +213,7 @@ export class Kernel {
 
   #subscribe(peer: PeerId, sub: number, pattern: string, credit: number): void {
     try {
-      this.core.notices.subscribe(peer, sub, pattern, credit);
+      this.core.notices.subscribe(peer, sub, pattern, credit, this.core.groups.acceptedSeq);
       if (pattern !== '*' && !pattern.startsWith('#')) this.#queries.resolve(pattern, () => undefined);
     } catch (error) {
       this.core.ports.log('warn', 'subscription refused', { peer, pattern, error: TelosError.from(error).message });

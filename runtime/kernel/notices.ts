@@ -6,6 +6,8 @@ interface Watch {
   readonly peer: PeerId;
   readonly sub: number;
   readonly pattern: string;
+  /** Turns up to this one were accepted before anybody watched, and may not have been noted for notices. */
+  readonly after: number;
   credit: number;
   part: number;
 }
@@ -25,12 +27,13 @@ export class Notices {
     return this.#byPattern.size > 0;
   }
 
-  subscribe(peer: PeerId, sub: number, pattern: string, credit: number): void {
+  /** Tells of every turn that is accepted from now on; `after` is the last one that is accepted already. */
+  subscribe(peer: PeerId, sub: number, pattern: string, credit: number, after: number): void {
     const watches = this.#byPeer.get(peer) ?? new Map<number, Watch>();
     if (!watches.has(sub) && watches.size >= this.limit)
       throw new TelosError('BUSY', `this client has ${watches.size} subscriptions, the most it may have`);
     this.unsubscribe(peer, sub);
-    const watch: Watch = { peer, sub, pattern, credit: Math.min(credit, this.maxCredit), part: 0 };
+    const watch: Watch = { peer, sub, pattern, after, credit: Math.min(credit, this.maxCredit), part: 0 };
     watches.set(sub, watch);
     this.#byPeer.set(peer, watches);
     const same = this.#byPattern.get(pattern) ?? new Set<Watch>();
@@ -76,6 +79,7 @@ export class Notices {
   }
 
   #notify(watch: Watch, seq: number, time: number, changes: (string | string[])[]): void {
+    if (seq <= watch.after) return;
     watch.part++;
     if (watch.credit <= 0) return;
     watch.credit--;

@@ -39,8 +39,10 @@ export interface KObject {
   parentsSeq: number;
   /** Bit set of the hosts that hold it. */
   holders: number;
-  /** First turn that is not in the snapshot on disk; 0: clean. */
+  /** First turn that is in no snapshot, written or on its way; 0: clean. */
   dirtySince: number;
+  /** Snapshots on their way to the disk. */
+  saving: number;
   /** Turns that wrote it since the snapshot. */
   touched: number[];
 }
@@ -68,6 +70,7 @@ export function newObject(oid: Oid, exists: boolean): KObject {
     parentsSeq: 0,
     holders: 0,
     dirtySince: 0,
+    saving: 0,
     touched: [],
   };
 }
@@ -78,6 +81,8 @@ export class AcceptedState {
   /** Dirty objects in the order in which they became dirty; entries before `dirtyHead` are done. */
   #dirty: KObject[] = [];
   #dirtyHead = 0;
+  /** Objects that are being read or worked on, by how many. */
+  readonly #pins = new Map<Oid, number>();
 
   get dirtyCount(): number {
     return this.#dirty.length - this.#dirtyHead;
@@ -148,6 +153,7 @@ export class AcceptedState {
       if (object === undefined || object.dirtySince > before) break;
       this.#dirtyHead++;
       object.dirtySince = 0;
+      object.saving++;
       taken.push(object);
     }
     if (this.#dirtyHead > 4096 && this.#dirtyHead * 2 > this.#dirty.length) {
@@ -157,9 +163,34 @@ export class AcceptedState {
     return taken;
   }
 
-  /** Forgets the object if nobody needs it in memory. */
+  /** A snapshot that `takeDirty` asked for is durable. */
+  saved(object: KObject): void {
+    object.saving--;
+    this.release(object);
+  }
+
+  /**
+   * Forgets the object if nobody needs it in memory. One whose snapshot is still on its way is needed: the journal has an older one; one
+   * that somebody is reading is too, for what they read may be older than what is forgotten here.
+   */
   release(object: KObject): void {
-    if (object.holders === 0 && object.dirtySince === 0 && object.oid !== LOBBY) this.objects.delete(object.oid);
+    const idle = object.holders === 0 && object.dirtySince === 0 && object.saving === 0;
+    if (idle && object.oid !== LOBBY && !this.#pins.has(object.oid)) this.objects.delete(object.oid);
+  }
+
+  /** Until `unpin` none of these is forgotten, once it is here. */
+  pin(oids: readonly Oid[]): void {
+    for (const oid of oids) this.#pins.set(oid, (this.#pins.get(oid) ?? 0) + 1);
+  }
+
+  unpin(oids: readonly Oid[]): void {
+    for (const oid of oids) {
+      const left = (this.#pins.get(oid) ?? 1) - 1;
+      if (left > 0) this.#pins.set(oid, left);
+      else this.#pins.delete(oid);
+      const object = this.objects.get(oid);
+      if (object) this.release(object);
+    }
   }
 
   releaseHost(bit: number): void {

@@ -28,6 +28,7 @@ import {
 } from '../journal/index.js';
 import type { KernelCore } from './core.js';
 import type { Message } from './message.js';
+import type { KObject } from './objects.js';
 import type { Done, Queries } from './queries.js';
 import type { HostState } from './router.js';
 import type { Session } from './sessions.js';
@@ -211,14 +212,8 @@ export class Operations {
     const missing = oids.filter((oid) => !state.objects.has(oid));
     const unnamed = names.filter((name) => !state.names.has(name));
     const answer = (): void => {
-      if (router.hosts.get(host.id) !== host) {
-        for (const oid of oids) this.#releaseIfUnused(oid);
-        return;
-      }
-      for (const oid of oids) {
-        const object = state.objects.get(oid) ?? state.adopt(oid, undefined);
-        object.holders |= host.bit;
-      }
+      if (router.hosts.get(host.id) !== host) return;
+      for (const oid of oids) (state.objects.get(oid) as KObject).holders |= host.bit;
       ports.toHost(host.id, [
         T.LOADED,
         request,
@@ -230,21 +225,13 @@ export class Operations {
       answer();
       return;
     }
-    // What is there already may not be forgotten while the rest is read.
-    for (const oid of oids) {
-      const object = state.objects.get(oid);
-      if (object) object.holders |= host.bit;
-    }
+    state.pin(oids);
     reader.get([...missing.map((oid) => keys.object(oid)), ...unnamed.map((name) => keys.name(name))], (values) => {
       missing.forEach((oid, i) => state.adopt(oid, values[i]));
       unnamed.forEach((name, i) => state.adoptName(name, values[missing.length + i]));
       answer();
+      state.unpin(oids);
     });
-  }
-
-  #releaseIfUnused(oid: Oid): void {
-    const object = this.core.state.objects.get(oid);
-    if (object) this.core.state.release(object);
   }
 
   dropped(host: HostState, oids: Dropped[1]): void {

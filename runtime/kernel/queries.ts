@@ -62,9 +62,10 @@ export class Queries {
     const finish = (object: KObject, now: number): void => {
       if (object.exists) done(null, object, now);
       else done(new TelosError('UNKNOWN_OBJECT', `there is no object ${oid}`), null, now);
-      this.core.state.release(object);
+      this.core.state.unpin([oid]);
     };
     const known = this.core.state.objects.get(oid);
+    this.core.state.pin([oid]);
     if (known) finish(known, this.core.now);
     else this.core.reader.get([keys.object(oid)], ([value], now) => finish(this.core.state.adopt(oid, value), now));
   }

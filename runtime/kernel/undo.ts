@@ -43,55 +43,52 @@ export class Undo {
     this.queries.turn(seq, (turn, now) => {
       if (turn === null)
         core.fail(message, new TelosError('UNKNOWN_TURN', `turn ${seq} has been folded into snapshots`), now);
-      else this.#loadAll(turn, () => this.#scan(message, seq as Seq, turn));
+      else this.#loadAll(turn, (oids) => this.#scan(message, seq as Seq, turn, oids));
     });
   }
 
-  /** The objects concerned must be in memory when the undo is applied. */
-  #loadAll(turn: TurnRecord, done: () => void): void {
+  /** The objects concerned must be in memory when the undo is applied: they are pinned until `#scan` has decided. */
+  #loadAll(turn: TurnRecord, done: (oids: Oid[]) => void): void {
     const oids = [...new Set(turn[10].map(([oid]) => oid))];
+    this.core.state.pin(oids);
     const names = turn[11].map(([name]) => name);
     this.core.reader.get(
       [...oids.map((oid) => keys.object(oid)), ...names.map((name) => keys.name(name))],
       (values) => {
         oids.forEach((oid, i) => this.core.state.adopt(oid, values[i]));
         names.forEach((name, i) => this.core.state.adoptName(name, values[oids.length + i]));
-        done();
+        done(oids);
       },
     );
   }
 
-  #scan(message: Message, seq: Seq, turn: TurnRecord): void {
+  #scan(message: Message, seq: Seq, turn: TurnRecord, oids: Oid[]): void {
     const dependents = new Dependents(turn);
     const step = (later: number, other: TurnRecord): boolean => {
       dependents.visit(later, other);
       return true;
     };
     this.queries.turnsFrom(seq + 1, step, (now) => {
-      if (message.state === 'done') return;
-      const named = dependents.list();
-      if (named.length > 0) {
-        this.#release(turn);
-        const shown = named.slice(-MOST_NAMED).map(([later, why]) => `${later} (${why})`);
-        const error = new TelosError(
-          'UNDO_REFUSED',
-          `turn ${seq} can't be undone; ${named.length} later ${named.length > 1 ? 'turns depend' : 'turn depends'} on it: ${shown.join(', ')}`,
-          {
-            details: named.map(([later]) => later).slice(-MOST_NAMED),
-          },
-        );
-        this.core.fail(message, error, now);
-        return;
-      }
-      this.#finish(message, seq, turn, now);
+      if (message.state !== 'done') this.#decide(message, seq, turn, dependents, now);
+      this.core.state.unpin(oids);
     });
   }
 
-  #release(turn: TurnRecord): void {
-    for (const [oid] of turn[10]) {
-      const object = this.core.state.objects.get(oid);
-      if (object) this.core.state.release(object);
+  #decide(message: Message, seq: Seq, turn: TurnRecord, dependents: Dependents, now: number): void {
+    const named = dependents.list();
+    if (named.length > 0) {
+      const shown = named.slice(-MOST_NAMED).map(([later, why]) => `${later} (${why})`);
+      const error = new TelosError(
+        'UNDO_REFUSED',
+        `turn ${seq} can't be undone; ${named.length} later ${named.length > 1 ? 'turns depend' : 'turn depends'} on it: ${shown.join(', ')}`,
+        {
+          details: named.map(([later]) => later).slice(-MOST_NAMED),
+        },
+      );
+      this.core.fail(message, error, now);
+      return;
     }
+    this.#finish(message, seq, turn, now);
   }
 
   #finish(message: Message, seq: Seq, turn: TurnRecord, now: number): void {

@@ -230,13 +230,14 @@ class Checker {
     }
   }
 
-  /** A service's answer is recorded: the same message never sees two. */
+  /** A service's answer is recorded: no two runs of a message in one life of the kernel see two, and a durable one is seen by the next life. */
   checkEffects(): void {
     const seen = new Map<string, string>();
-    for (const { message, body } of this.history.effects) {
-      const first = seen.get(message);
+    for (const { life, message, body } of this.history.effects) {
+      const key = `${life} ${message}`;
+      const first = seen.get(key);
       if (first !== undefined && first !== body) this.fail('recorded', `${message} got ${first} from the service, and ${body} when it was run again`);
-      seen.set(message, body);
+      seen.set(key, first ?? body);
     }
   }
 

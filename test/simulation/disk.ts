@@ -1,8 +1,9 @@
 /**
  * The disk of the simulation: the journal's memory store, with time, slow and failing syncs, kills and power cuts.
  *
- *   D1  What was applied and not synced survives a kill and may be lost in a power cut; what was synced survives both.
- *   D2  A read sees the store at some moment between its start and its end.
+ *   D1  A group that was written and not synced survives a kill, and may be lost in a power cut; what was synced survives both.
+ *   D2  A read sees the store at some moment between its start and its end, and nothing that is not synced (as RocksDB, which
+ *       writes and syncs its log before readers see a thing).
  */
 import { TelosError } from '../../protocol/errors.js';
 import type { GroupWrite, ImageIdentity, Key, KeyRange } from '../../runtime/journal/port.js';
@@ -19,6 +20,8 @@ export class Disk {
   /** The next append fails: before it reached the disk, or after. */
   failNext: 'no' | 'unwritten' | 'written' = 'no';
   slowUntil = 0;
+  /** Written to the log, and not synced. */
+  #written: GroupWrite | null = null;
   /** Begun by each life; what an earlier life had asked for is not done any more. */
   #life = 0;
 
@@ -29,22 +32,31 @@ export class Disk {
     this.store = new MemoryStore('simulated');
   }
 
-  /** RocksDB writes its log out as a table when it opens, so what is there then is safe. */
   open(): ImageIdentity {
     this.#life++;
-    this.store.sync();
     const identity = this.store.open();
     this.durable = this.store.endSeq;
     return identity;
   }
 
   powerCut(): void {
-    this.#life++;
-    this.store.crash(this.random.between(0, this.store.unsyncedGroups));
+    this.#end(this.random.chance(0.5));
   }
 
   kill(): void {
+    this.#end(true);
+  }
+
+  #end(keepsWritten: boolean): void {
     this.#life++;
+    if (keepsWritten && this.#written !== null) this.#apply(this.#written);
+    this.#written = null;
+  }
+
+  #apply(group: GroupWrite): void {
+    this.store.apply(group);
+    this.store.sync();
+    this.#written = null;
   }
 
   append(group: GroupWrite, done: (error: TelosError | null) => void): void {
@@ -52,10 +64,10 @@ export class Disk {
     this.failNext = 'no';
     const slow = this.clock.now < this.slowUntil ? this.random.between(20, 400) : 0;
     this.#later(0.2 + this.random.unit(), () => {
-      if (fail !== 'unwritten') this.store.apply(group);
+      if (fail !== 'unwritten') this.#written = group;
       this.#later(0.5 + this.random.unit() * 3 + slow, () => {
         if (fail !== 'no') return done(new TelosError('STORAGE_FAILED', 'a planned failure'));
-        this.store.sync();
+        this.#apply(group);
         this.durable = this.store.endSeq;
         done(null);
       });

@@ -88,8 +88,9 @@ export interface NoticeFact {
   readonly changes: readonly (string | readonly string[])[];
 }
 
-/** An answer of a service, as the kernel passed it to a host for one key of one message. */
+/** An answer of a service as a turn got it, or as the journal held it when a life of the kernel began. */
 export interface EffectFact {
+  readonly life: number;
   readonly message: string;
   readonly body: string;
 }

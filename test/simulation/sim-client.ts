@@ -46,7 +46,7 @@ export class SimClient extends SimProcess {
     const port = { send: (envelope: Parameters<SimLink['send']>[0]) => this.#link?.send(envelope) ?? false, greetAnew: () => this.#greetAnew() };
     this.session = new ClientSession(limits, port, world.random.unit);
     if (watches) {
-      const subscription = this.session.subscribe('*', 200, { notice: () => subscription.taken(1) }, this.clock.now);
+      const subscription = this.session.subscribe('*', 200, { notice: () => subscription.taken(1) });
     }
     this.#greet();
     this.every(TICK_MS, () => this.session.tick(this.clock.now));

@@ -6,6 +6,9 @@ import { SimProcess } from './process.js';
 import { SimLink } from './sim-link.js';
 import type { World } from './world.js';
 
+/** Host incarnations that one life of the kernel may give out. */
+export const INCARNATIONS_PER_LIFE = 1000;
+
 export interface HostBirth {
   readonly name: string;
   readonly incarnation: number;
@@ -27,7 +30,7 @@ export class SimHost extends SimProcess {
       after: (delay, run) => this.after(delay, run),
       doom: (kind) => (kind === 'poison' ? this.die() : this.stop()),
       note: (fact) => void world.history.attempts.set(fact.attempt, fact),
-      effect: (message, body) => void world.history.effects.push({ message, body }),
+      effect: (message, body) => void world.history.effects.push({ life: Math.floor(birth.incarnation / INCARNATIONS_PER_LIFE), message, body }),
       random: world.random.fork(birth.incarnation),
     });
     this.after(world.random.between(5, 40), () => this.#greet(parent));

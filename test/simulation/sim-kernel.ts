@@ -11,14 +11,13 @@ import { Kernel, type KernelPorts } from '../../runtime/kernel/index.js';
 import { genesis } from './genesis.js';
 import { SimProcess, type Wire } from './process.js';
 import { decodeScript } from './script.js';
-import { SimHost } from './sim-host.js';
+import { INCARNATIONS_PER_LIFE, SimHost } from './sim-host.js';
 import { SimLink } from './sim-link.js';
 import { childSpec, SimSupervisor } from './sim-supervisor.js';
 import type { World } from './world.js';
 
 const TICK_MS = 20;
 const ORACLE = 1;
-const INCARNATIONS_PER_LIFE = 1000;
 
 interface HostPeer {
   readonly name: string;

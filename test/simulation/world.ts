@@ -31,6 +31,8 @@ const CONFIG: Config = parseConfig({
   client: { backlog: 1000, retryFirstMs: 5, retryMaxMs: 200 },
 });
 
+/** Letter, session, number; a recorded answer has its own key behind that. */
+const RECORDED_KEY_BYTES = 17;
 const FAULT_SHARE = 0.1;
 const MEAN_PAUSE_MS = 14;
 const REST_MS = 60_000;
@@ -95,9 +97,20 @@ export class World {
     if (this.kernel) for (const process of this.kernel.supervisor.processes.values()) process.die(false);
     const kernel = new SimKernel(this);
     this.kernel = kernel;
+    this.#noteRecorded(kernel.life);
     this.trace(() => `kernel begins life ${kernel.life}, journal ends at ${this.disk.store.endSeq}`);
     this.#watch(kernel);
     return kernel;
+  }
+
+  /** Recorded answers of services that are durable: whoever runs the message in this life must get them. */
+  #noteRecorded(life: number): void {
+    for (const [key, value] of this.disk.store.page(rangeOf('d'), Infinity)) {
+      if (key.length <= RECORDED_KEY_BYTES) continue;
+      const [session, no] = fieldsOf(key);
+      const [, body] = unpack(value) as [boolean, string];
+      this.history.effects.push({ life, message: `message ${session}:${no} ${key.toString('utf8', RECORDED_KEY_BYTES + 1)}`, body });
+    }
   }
 
   /** The guardian judges the kernel by its heartbeats, which come from the loop that does its work. */
