@@ -1,0 +1,65 @@
+/**
+ * Runs turns. Owns: the meter of running time and the check that every turn makes progress. Pure: clock, deferral, state, services and code come
+ * through ports.
+ */
+import type { Attempt } from '../../protocol/index.js';
+import type { Carried } from './carried.js';
+import type { Frame } from './frame.js';
+import { turnOfFailure } from './failure.js';
+import { Meter } from './meter.js';
+import type { TurnLimits, TurnMessage, TurnPorts } from './ports.js';
+import { Turn } from './turn.js';
+
+/** Code of the runtime's own behind a slot. `args`: plain data with `Ref`s in it. */
+export type Primitive = (frame: Frame, args: readonly unknown[]) => Promise<Carried> | Carried;
+
+export class Engine {
+  readonly #meter: Meter;
+  #watched: Turn[] = [];
+  readonly #rejected = new WeakMap<object, Turn>();
+
+  constructor(
+    readonly ports: TurnPorts,
+    readonly limits: TurnLimits,
+    private readonly primitives: ReadonlyMap<string, Primitive>,
+  ) {
+    this.#meter = new Meter(() => ports.clock());
+  }
+
+  newTurn(message: TurnMessage, attempt: Attempt): Turn {
+    return new Turn(this, message, attempt);
+  }
+
+  /** Code of this turn runs from now on, until the event loop comes round. */
+  entered(turn: Turn): void {
+    this.#meter.enter(turn);
+    this.#watched.push(turn);
+    if (this.#watched.length === 1) this.ports.defer(() => this.#comeRound());
+  }
+
+  #comeRound(): void {
+    this.#meter.enter(null);
+    const watched = this.#watched;
+    this.#watched = [];
+    for (const turn of watched) turn.checkProgress();
+  }
+
+  primitive(name: string, frame: Frame): Primitive {
+    const found = this.primitives.get(name);
+    if (found !== undefined) return found;
+    throw frame.turn.failure('UNAVAILABLE', `the primitive ${JSON.stringify(name)} is not part of this runtime`, 'use the TelOS that made this image');
+  }
+
+  /** A promise was rejected and nobody listens (yet). False: not by a send of a running turn. */
+  rejectionUnhandled(promise: object, reason: unknown): boolean {
+    const turn = turnOfFailure(reason);
+    if (!(turn instanceof Turn) || turn.over) return false;
+    turn.unhandled(promise, reason);
+    this.#rejected.set(promise, turn);
+    return true;
+  }
+
+  rejectionHandled(promise: object): void {
+    this.#rejected.get(promise)?.handledLate(promise);
+  }
+}

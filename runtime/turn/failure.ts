@@ -1,0 +1,80 @@
+/**
+ * Errors as method code sees them, and as they leave the turn. Method code gets plain, frozen `Error`s with `code`, `name`, `message` and
+ * `remedy`: never a class of ours, whose prototype it could reach. Only errors that were made here carry a code out of the turn; what a method
+ * throws by itself is METHOD_FAILED, whatever it looks like.
+ */
+import { ERRORS, TelosError, type ErrorCode, type WireError } from '../../protocol/index.js';
+
+const made = new WeakMap<object, { readonly wire: WireError; readonly turn: object | null }>();
+
+const MAX_TEXT = 4000;
+/** In Node 20, not yet in the library that the compiler knows. */
+const { toWellFormed } = String.prototype as unknown as { toWellFormed: (this: string) => string };
+
+interface FailureOptions {
+  readonly name?: string;
+  readonly remedy?: string;
+  readonly details?: unknown;
+  /** The turn in which it came up, for rejections that nobody handled. */
+  readonly turn?: object;
+}
+
+/** An error for method code. */
+export function failure(code: ErrorCode, message: string, options: FailureOptions = {}): Error {
+  const wire: WireError = [code, options.name ?? 'TelosError', message, options.remedy ?? ERRORS[code].remedy, options.details ?? null];
+  return failureOf(wire, options.turn ?? null);
+}
+
+export function failureOf(wire: WireError, turn: object | null = null): Error {
+  const [code, name, message, remedy, details] = wire;
+  const error = new Error(message);
+  Object.defineProperty(error, 'name', { value: name === 'TelosError' ? code : name, enumerable: false });
+  Object.assign(error, { code, remedy, ...(details === null ? {} : { details }) });
+  Object.freeze(error);
+  made.set(error, { wire, turn });
+  return error;
+}
+
+/** The turn in whose sends this error came up, if it was made here. */
+export function turnOfFailure(thrown: unknown): object | null {
+  return isObject(thrown) ? (made.get(thrown)?.turn ?? null) : null;
+}
+
+/** Whatever was thrown, as an error that method code may see. */
+export function toFailure(thrown: unknown, turn: object): Error {
+  if (isObject(thrown) && made.has(thrown)) return thrown as Error;
+  return failureOf(toWire(thrown), turn);
+}
+
+/** Whatever was thrown, as it leaves the turn. */
+export function toWire(thrown: unknown): WireError {
+  if (!isObject(thrown)) return methodFailed('Thrown', text(() => String(thrown)));
+  const known = made.get(thrown);
+  if (known) return known.wire;
+  if (thrown instanceof TelosError) return thrown.toWire();
+  if (!(thrown instanceof Error)) return methodFailed('Thrown', text(() => describe(thrown)));
+  return methodFailed(
+    text(() => String(thrown.name)).slice(0, 100),
+    text(() => String(thrown.message)),
+  );
+}
+
+const methodFailed = (name: string, message: string): WireError => ['METHOD_FAILED', name, message, ERRORS.METHOD_FAILED.remedy, null];
+
+/** Text that user code helps to make: it may throw, or be no text. */
+function text(make: () => string): string {
+  try {
+    const made = make();
+    const whole = made.length > MAX_TEXT ? `${made.slice(0, MAX_TEXT)}…` : made;
+    return toWellFormed.call(whole);
+  } catch {
+    return 'an error whose text can not be read';
+  }
+}
+
+function describe(thrown: object): string {
+  const { message } = thrown as { message?: unknown };
+  return typeof message === 'string' ? message : JSON.stringify(thrown);
+}
+
+const isObject = (value: unknown): value is object => (typeof value === 'object' && value !== null) || typeof value === 'function';

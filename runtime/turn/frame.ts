@@ -1,0 +1,366 @@
+/**
+ * One running method, primitive or free-standing function: what code sees of its turn. Owns: its working copies, the order of its sends, its
+ * savepoint.
+ *
+ *   F1  Sends that one frame begins run one after another, in the order begun; the first begins at once.
+ *   F2  A frame is over when its code has answered and all its sends have settled. One that fails undoes its effects and those of all frames
+ *       below it, before its caller sees the error.
+ *   F3  Arguments and answers are carried (carried.ts); a change of a working copy is written, or an error: never lost (copies.ts).
+ */
+import type { Bytes, Content, Oid } from '../../protocol/index.js';
+import { encodePlainArgs, SentArgs, type ArgList, type Receiver } from './args.js';
+import { carriedOf, plain, Ref, type Carried } from './carried.js';
+import { isParentSlot, KIND, type Cell } from './cell.js';
+import { Copies } from './copies.js';
+import { undoAll, type Log, type Owner, type Undoable } from './effects.js';
+import { toFailure } from './failure.js';
+import { Handle, makeHandle, makeSelf, type HandleOwner, type SelfTarget } from './handle.js';
+import type { MethodContext } from './ports.js';
+import { makePowers } from './powers.js';
+import { serviceKey } from './service.js';
+import type { Turn } from './turn.js';
+import { checkSlotName } from './slot-names.js';
+import { notUnderstood } from './understanding.js';
+import type { ObjectView } from './view.js';
+import { LOBBY, NOT_UNDERSTOOD_SELECTOR } from './wellknown.js';
+
+const noop = (): void => undefined;
+
+export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Receiver {
+  readonly fuel: () => void;
+  readonly depth: number;
+  endedInto: Frame | null = null;
+  over = false;
+  readonly log: Log = [];
+  #positions = 0;
+  /** The last send begun, until it has settled. Others wait on this and not on what code got, which stays unhandled if code ignores it. */
+  #tail: Promise<Carried> | null = null;
+  #handles: Map<string, object> | null = null;
+  #copies: Copies | null = null;
+  #self: object | null = null;
+  #image: object | null = null;
+
+  constructor(
+    readonly turn: Turn,
+    readonly caller: Frame | null,
+    readonly receiver: ObjectView | null,
+    /** The object in which the running code was found. */
+    readonly holder: ObjectView | null,
+    readonly selector: string,
+    private readonly position: number,
+  ) {
+    this.fuel = turn.fuel;
+    this.depth = caller === null ? 0 : caller.depth + 1;
+  }
+
+  // ---- what code is given ------------------------------------------------------------------------------------------------------
+
+  get self(): object {
+    return (this.#self ??= makeSelf(this));
+  }
+
+  get image(): object {
+    return (this.#image ??= makePowers(this));
+  }
+
+  get Date(): object {
+    return this.turn.date;
+  }
+
+  get Math(): object {
+    return this.turn.math;
+  }
+
+  /** What `self` stands for. */
+  get id(): string {
+    return this.ownView.oid;
+  }
+
+  get ownView(): ObjectView {
+    if (this.receiver === null) throw this.turn.failure('BAD_ARGUMENT', 'a free-standing turn has no self');
+    return this.receiver;
+  }
+
+  alive(): void {
+    this.turn.alive();
+    if (this.over) throw this.turn.failure('REVOKED', `${this.place()} has ended; what it was given is dead`);
+  }
+
+  place(): string {
+    return this.receiver === null ? 'the function' : `${this.turn.label(this.receiver.oid)}.${this.selector}`;
+  }
+
+  nextPosition(): number {
+    return this.#positions++;
+  }
+
+  /** Positions of the sends that led here, from the outermost. */
+  path(): string {
+    return this.caller === null ? '' : `${this.caller.path()}/${this.position}`;
+  }
+
+  // ---- sending -------------------------------------------------------------------------------------------------------------------
+
+  handle(id: string): object {
+    const handles = (this.#handles ??= new Map<string, object>());
+    let handle = handles.get(id);
+    if (handle === undefined) {
+      handle = makeHandle(new Handle(this, id));
+      handles.set(id, handle);
+    }
+    return handle;
+  }
+
+  makeRef(id: string): object {
+    return this.handle(this.turn.resolveNow(id));
+  }
+
+  receive(carried: Carried): unknown {
+    if (carried === null || typeof carried !== 'object') return carried;
+    return carried instanceof Ref ? this.handle(carried.id) : this.turn.codec.decode(carried, this);
+  }
+
+  sender(id: string, selector: string): (...args: unknown[]) => Promise<unknown> {
+    return (...args) => this.send(id, selector, args, null);
+  }
+
+  /** `above`: look-up begins in the parents of this object instead of in the receiver. */
+  send(id: string, selector: string, args: readonly unknown[], above: ObjectView | null): Promise<unknown> {
+    let list: ArgList;
+    try {
+      this.alive();
+      this.turn.countSend(this.depth + 1);
+      this.writeCopies();
+      list = this.#carryAll(selector, args);
+    } catch (thrown) {
+      this.turn.failedSends++;
+      return Promise.reject(toFailure(thrown, this.turn));
+    }
+    const position = this.#positions++;
+    const begin = (): Promise<Carried> => this.perform(id, selector, list, above, position);
+    const begun = this.#tail === null ? begin() : this.#tail.then(begin, begin);
+    this.#tail = begun;
+    return begun.then(
+      (carried) => {
+        if (this.#tail === begun) this.#tail = null;
+        return this.receive(carried);
+      },
+      (thrown: unknown) => {
+        if (this.#tail === begun) this.#tail = null;
+        this.turn.failedSends++;
+        throw toFailure(thrown, this.turn);
+      },
+    );
+  }
+
+  #carryAll(selector: string, args: readonly unknown[]): ArgList {
+    const { codec } = this.turn;
+    return new SentArgs(args.map((value, index) => codec.carry(value, `argument ${index + 1} of ${selector}`)));
+  }
+
+  /** One send, from look-up to answer. */
+  async perform(id: string, selector: string, args: ArgList, above: ObjectView | null, position: number): Promise<Carried> {
+    const { turn } = this;
+    turn.alive();
+    const receiver = turn.lookup.ready(id) ?? (await turn.lookup.prepare(id));
+    if (!receiver.exists) throw turn.failure('UNKNOWN_OBJECT', `there is no object ${id}`);
+    if (receiver.oid === LOBBY) await turn.findName(selector);
+    const cell = above === null ? turn.lookup.find(receiver, selector) : turn.lookup.findAbove(above, selector);
+    if (cell === null) return this.#misunderstood(receiver, selector, args, position);
+    switch (cell.kind) {
+      case KIND.METHOD:
+      case KIND.PRIMITIVE:
+        return this.#call(cell, new Frame(turn, this, receiver, turn.lookup.holder, selector, position), args);
+      default:
+        if (args.count > 0) {
+          throw turn.failure('BAD_ARGUMENT', `${turn.label(receiver.oid)}.${selector} is a data slot and takes no arguments, but got ${args.count}`);
+        }
+        return carriedOf(cell.content);
+    }
+  }
+
+  #misunderstood(receiver: ObjectView, selector: string, args: ArgList, position: number): Promise<Carried> {
+    const { turn } = this;
+    const cell = selector === NOT_UNDERSTOOD_SELECTOR ? null : turn.lookup.find(receiver, NOT_UNDERSTOOD_SELECTOR);
+    if (cell === null || (cell.kind !== KIND.METHOD && cell.kind !== KIND.PRIMITIVE)) throw notUnderstood(turn, receiver, selector);
+    const { session, no, origin } = turn.message;
+    const message = { selector, args: args.plain(turn.resolveNow), receiver: new Ref(receiver.oid), origin, id: `${session}.${no}` };
+    const carried = turn.codec.encodePlain(message, 'the message') as Bytes;
+    const frame = new Frame(turn, this, receiver, turn.lookup.holder, NOT_UNDERSTOOD_SELECTOR, position);
+    return this.#call(cell, frame, new SentArgs([carried]));
+  }
+
+  async #call(cell: Cell, child: Frame, args: ArgList): Promise<Carried> {
+    try {
+      const carried = cell.kind === KIND.PRIMITIVE ? await child.runPrimitive(cell.text, args) : await child.#runMethod(cell, args);
+      this.#absorb(child);
+      return carried;
+    } catch (thrown) {
+      await child.#failed();
+      throw toFailure(thrown, this.turn);
+    }
+  }
+
+  async #runMethod(cell: Cell, args: ArgList): Promise<Carried> {
+    const method = this.turn.code(cell)(this);
+    const result = await method(this.self, ...args.forMethod(this));
+    return this.#finish(result);
+  }
+
+  async runPrimitive(name: string, args: ArgList): Promise<Carried> {
+    return this.turn.engine.primitive(name, this)(this, args.plain(this.turn.resolveNow));
+  }
+
+  /** A free-standing turn: the first argument is the source, the others are its own. */
+  async runSource(args: ArgList): Promise<Carried> {
+    const [source, ...own] = args.forMethod(this);
+    if (typeof source !== 'string') throw this.turn.failure('BAD_ARGUMENT', 'the first argument of a turn is its source, a string');
+    try {
+      const code = this.turn.compile(source)(this) as (...args: unknown[]) => unknown;
+      return await this.#finish(await code(...own));
+    } catch (thrown) {
+      await this.#failed();
+      throw thrown;
+    }
+  }
+
+  // ---- the end -------------------------------------------------------------------------------------------------------------------
+
+  async #finish(result: unknown): Promise<Carried> {
+    if (this.#tail !== null) await this.#settled();
+    this.turn.alive();
+    this.writeCopies();
+    const carried = this.turn.codec.carry(result, `the answer of ${this.place()}`);
+    if (this.#copies !== null) this.turn.framesWithCopies.push(this);
+    this.over = true;
+    return carried;
+  }
+
+  async #failed(): Promise<void> {
+    if (this.#tail !== null) await this.#settled();
+    this.over = true;
+    undoAll(this.log);
+  }
+
+  /** All sends have settled, and whatever the code does after them has run. */
+  async #settled(): Promise<void> {
+    while (this.#tail !== null) {
+      await this.#tail.catch(noop);
+      await this.turn.drained();
+    }
+  }
+
+  #absorb(child: Frame): void {
+    child.over = true;
+    child.endedInto = this;
+    if (child.log.length > 0) this.log.push(child.log);
+  }
+
+  // ---- slots of self ---------------------------------------------------------------------------------------------------------------
+
+  findSlot(slot: string): Cell | null {
+    this.alive();
+    return this.turn.lookup.find(this.ownView, slot);
+  }
+
+  readSlot(slot: string): unknown {
+    const cell = this.findSlot(slot);
+    if (cell === null) return undefined;
+    switch (cell.kind) {
+      case KIND.PLAIN:
+        return cell.content;
+      case KIND.REFERENCE:
+        return this.handle(cell.text);
+      case KIND.BOX:
+        return this.copies.of(slot, cell);
+      default:
+        return this.sender(this.id, slot);
+    }
+  }
+
+  isDataSlot(slot: string): boolean {
+    const kind = this.findSlot(slot)?.kind;
+    return kind === KIND.PLAIN || kind === KIND.BOX || kind === KIND.REFERENCE;
+  }
+
+  writeSlot(slot: string, value: unknown): void {
+    this.alive();
+    const { turn } = this;
+    if (isParentSlot(slot)) throw turn.failure('BAD_NAME', `${slot} is a parent slot: set it with setSlot`);
+    checkSlotName(turn, slot);
+    if (this.ownView.oid === LOBBY) throw turn.failure('BAD_NAME', 'names are set with lobby.setSlot');
+    const content = turn.codec.encode(value, `${turn.label(this.ownView.oid)}.${slot}`);
+    this.put(slot, content, turn.codec.sawName);
+    if (content instanceof Uint8Array) this.copies.assigned(slot, value, content);
+    else this.#copies?.forget(slot);
+  }
+
+  deleteSlot(slot: string): boolean {
+    this.alive();
+    if (isParentSlot(slot)) throw this.turn.failure('BAD_NAME', `${slot} is a parent slot: remove it with removeSlot`);
+    this.#copies?.forget(slot);
+    if (this.ownView.own(slot) !== undefined) this.remove(slot);
+    return true;
+  }
+
+  listSlots(): string[] {
+    this.alive();
+    return this.ownView.list();
+  }
+
+  put(slot: string, content: Content, named: boolean): void {
+    this.#noteWrite(this.ownView.write(slot, content, false, named, this));
+  }
+
+  remove(slot: string): void {
+    this.#noteWrite(this.ownView.write(slot, null, true, false, this));
+  }
+
+  #noteWrite(entry: Undoable | null): void {
+    if (entry === null) return;
+    this.turn.countWrite();
+    this.log.push(entry);
+  }
+
+  /** An effect that a failure of this frame undoes. */
+  effect<E extends Undoable>(entry: E): E {
+    this.turn.countWrite();
+    this.log.push(entry);
+    return entry;
+  }
+
+  refuse(what: string): Error {
+    return this.turn.failure('BAD_NAME', what);
+  }
+
+  get copies(): Copies {
+    return (this.#copies ??= new Copies(this));
+  }
+
+  /** Changes of working copies become drafts. @throws STALE_VALUE, BAD_VALUE */
+  writeCopies(): void {
+    this.#copies?.write();
+  }
+
+  /** Before the commit: what was changed since the frame ended would be lost. @throws STALE_VALUE */
+  checkCopies(): void {
+    this.#copies?.checkDetached(true);
+  }
+
+  // ---- services --------------------------------------------------------------------------------------------------------------------
+
+  /** Asks a service, waits for its answer, and gives it as plain data with `Ref`s in it. @throws what the service answered as an error */
+  async service(service: string, op: string, args: readonly unknown[]): Promise<unknown> {
+    const { turn } = this;
+    const bytes = encodePlainArgs(args, `arguments of ${op}`, turn.limits.maxBodyBytes, turn.limits.maxValueDepth);
+    const key = serviceKey(this.path(), this.nextPosition(), service, op, bytes);
+    const { ok, body } = await turn.service({ key, service, op, args: bytes });
+    turn.alive();
+    if (ok) return plain(body);
+    throw turn.failureOf(turn.codec.wireErrorIn(body));
+  }
+
+  oidOf(id: string): Oid {
+    return this.turn.resolveNow(id) as Oid;
+  }
+}

@@ -1,0 +1,388 @@
+/**
+ * One try at one message. Owns: its read set, drafts, created objects and departures, its budget, and its end. Doesn't own: the state that it
+ * reads (the host's cache), what becomes true (the kernel).
+ *
+ *   U1  Nothing leaves a turn but its commit and its requests to services.
+ *   U2  Every look at shared state is a read of the commit, also what was absent (view.ts).
+ *   U3  A turn ends once; from then on everything that it gave to method code is dead.
+ *   U4  It ends by itself: method code that neither runs nor waits for load or service is STALLED.
+ *   U5  Running time and fuel are bounded; once over, every further charge throws, so that catching it does not help.
+ */
+import {
+  type Attempt,
+  type ErrorCode,
+  type NameRead,
+  type Oid,
+  type SessionId,
+  type WireError,
+} from '../../protocol/index.js';
+import { WireArgs } from './args.js';
+import { contentOf, type Carried } from './carried.js';
+import type { Cell } from './cell.js';
+import { Codec } from './codec.js';
+import { buildCommit, NO_WRITES, type TurnWrites } from './commit.js';
+import { fixedDate, fixedMath, IdSource, seededRandom } from './determinism.js';
+import type { Creation, Departure } from './effects.js';
+import type { Engine } from './engine.js';
+import { failure, failureOf, toWire } from './failure.js';
+import { Frame } from './frame.js';
+import { Lookup } from './lookup.js';
+import type { Metered } from './meter.js';
+import type { CompiledMethod, Outcome, RecordedAnswer, ServiceRequest, TurnLimits, TurnMessage } from './ports.js';
+import { NameView, ObjectView, type ViewOwner } from './view.js';
+
+/** Charges between two looks at the clock; a power of two. */
+const CLOCK_EVERY = 1024;
+const MAX_LOG_LINES = 1000;
+
+export class Turn implements ViewOwner, Metered {
+  readonly views = new Map<Oid, ObjectView>();
+  readonly names = new Map<string, NameView>();
+  readonly creations: Creation[] = [];
+  readonly departures: Departure[] = [];
+  readonly logged: string[] = [];
+  readonly lookup = new Lookup(this);
+  readonly codec: Codec;
+  readonly fuel: () => void;
+  readonly limits: TurnLimits;
+  /** Frames that hold working copies: looked at once more before the commit. */
+  readonly framesWithCopies: Frame[] = [];
+  used = 0;
+  over = false;
+  /** Waits for loads and services that are under way. */
+  waits = 0;
+  fuelLeft: number;
+  writesLeft: number;
+  sendsLeft: number;
+  /** Sends of this turn that failed: its end then waits for rejections that nobody handles. */
+  failedSends = 0;
+  /** A content was made that holds a name where an oid has to stand. */
+  hasNames = false;
+  /** What it would leave behind; filled when its commit is built. */
+  writes: TurnWrites = NO_WRITES;
+  #ids: IdSource | null = null;
+  #date: object | null = null;
+  #math: object | null = null;
+  #unhandled: Map<object, unknown> | null = null;
+  #error: Error | null = null;
+  #settle: ((outcome: Outcome) => void) | null = null;
+
+  constructor(
+    readonly engine: Engine,
+    readonly message: TurnMessage,
+    readonly attempt: Attempt,
+  ) {
+    const { limits } = engine;
+    this.limits = limits;
+    this.fuelLeft = limits.fuel;
+    this.writesLeft = limits.maxWrites;
+    this.sendsLeft = limits.maxSends;
+    this.codec = new Codec(this);
+    this.fuel = () => {
+      if (this.over) throw this.error();
+      if ((--this.fuelLeft & (CLOCK_EVERY - 1)) === 0) this.#checkBudget();
+    };
+  }
+
+  // ---- life ------------------------------------------------------------------------------------------------------------------
+
+  /** Runs the message to the turn's end. Never rejects. */
+  run(): Promise<Outcome> {
+    return new Promise((resolve) => {
+      this.#settle = resolve;
+      this.engine.entered(this);
+      void this.#main();
+    });
+  }
+
+  async #main(): Promise<void> {
+    let carried: Carried = null;
+    let failed: WireError | null = null;
+    try {
+      carried = await this.#handle();
+      if (this.failedSends > 0) await this.#drained();
+      const lost = this.#firstUnhandled();
+      if (lost !== undefined) throw lost;
+      for (const frame of this.framesWithCopies) frame.checkCopies();
+      if (this.hasNames) await this.#loadNames(carried);
+    } catch (thrown) {
+      failed = toWire(thrown);
+    }
+    this.#reply(carried, failed);
+  }
+
+  #handle(): Promise<Carried> {
+    const { target, oid, selector, args, nameAttempt } = this.message;
+    const root = new Frame(this, null, null, null, selector, 0);
+    if (target === '') return root.runSource(new WireArgs(args));
+    if (target.charCodeAt(0) !== 0x23) this.names.set(target, readName(target, oid, nameAttempt));
+    if (oid === null) return Promise.reject(this.failure('UNKNOWN_NAME', `no object is named ${JSON.stringify(target)}`));
+    return root.perform(oid, selector, new WireArgs(args), null, root.nextPosition());
+  }
+
+  #reply(carried: Carried, failed: WireError | null): void {
+    if (this.over) return;
+    let outcome: Outcome;
+    try {
+      outcome = { kind: 'reply', ok: failed === null, body: buildCommit(this, failed ?? contentOf(this.codec.withoutNames(carried)), failed === null) };
+    } catch (thrown) {
+      if (this.over) return;
+      outcome = { kind: 'reply', ok: false, body: buildCommit(this, toWire(thrown), false) };
+    }
+    this.end(outcome);
+  }
+
+  /** Ends the turn now, whatever its code does. */
+  end(outcome: Outcome): void {
+    if (this.over) return;
+    this.over = true;
+    for (const view of this.views.values()) if (view.object !== null) view.object.pins--;
+    this.#settle?.(outcome);
+  }
+
+  /** The host does not want it any more. */
+  abandon(): void {
+    this.end({ kind: 'abandoned' });
+  }
+
+  /** Ends the turn with this error. The answer is what to throw. */
+  fatal(code: ErrorCode, message: string): Error {
+    if (!this.over) {
+      const error = this.failure(code, message);
+      this.#error = error;
+      this.end({ kind: 'reply', ok: false, body: buildCommit(this, toWire(error), false) });
+    }
+    return this.error();
+  }
+
+  conflict(key: string): Error {
+    this.end({ kind: 'conflict', key });
+    return this.error();
+  }
+
+  /** Synchronous code needs what is not loaded: the turn starts again with it. */
+  missing(oids: readonly Oid[], names: readonly string[]): Error {
+    this.end({ kind: 'missing', oids, names });
+    return this.error();
+  }
+
+  /** What code of an ended turn gets. */
+  error(): Error {
+    return (this.#error ??= this.failure('REVOKED', `the turn of ${this.message.target || 'this function'}.${this.message.selector} has ended`));
+  }
+
+  failure(code: ErrorCode, message: string, remedy?: string): Error {
+    return failure(code, message, remedy === undefined ? { turn: this } : { turn: this, remedy });
+  }
+
+  alive(): void {
+    if (this.over) throw this.error();
+  }
+
+  /** Called when the event loop has come round: code that neither ran to its end nor waits will never do. */
+  checkProgress(): void {
+    if (this.over || this.waits > 0) return;
+    this.fatal('STALLED', `${this.message.target || 'the function'}.${this.message.selector} waits for a promise that nothing can settle`);
+  }
+
+  // ---- budget ------------------------------------------------------------------------------------------------------------------
+
+  #checkBudget(): void {
+    if (this.fuelLeft <= 0) throw this.fatal('BUDGET', `the turn used more than ${this.limits.fuel} units of fuel (turn.fuel)`);
+    this.engine.entered(this);
+    if (this.used > this.limits.runTimeMs) throw this.fatal('BUDGET', `the turn ran longer than ${this.limits.runTimeMs} ms (turn.run_time_ms)`);
+  }
+
+  countSend(depth: number): void {
+    if (--this.sendsLeft < 0) throw this.fatal('BUDGET', `the turn sent more than ${this.limits.maxSends} messages (turn.max_sends)`);
+    if (depth > this.limits.maxDepth) {
+      throw this.failure('TOO_DEEP', `sends are nested deeper than ${this.limits.maxDepth} (turn.max_depth)`);
+    }
+    if ((this.sendsLeft & 63) === 0) this.#checkBudget();
+  }
+
+  countWrite(): void {
+    if (--this.writesLeft < 0) throw this.fatal('BUDGET', `the turn wrote more than ${this.limits.maxWrites} slots (turn.max_writes)`);
+  }
+
+  // ---- waiting -----------------------------------------------------------------------------------------------------------------
+
+  /** Waits, off the clock, for what `begin` starts. */
+  #wait<T>(begin: (resume: (value: T) => void) => void): Promise<T> {
+    this.waits++;
+    return new Promise((resolve) => {
+      begin((value) => {
+        this.waits--;
+        if (this.over) return;
+        this.engine.entered(this);
+        resolve(value);
+      });
+    });
+  }
+
+  load(oids: readonly Oid[], names: readonly string[]): Promise<void> {
+    return this.#wait<void>((resume) => {
+      this.engine.ports.load(oids, names, () => resume(undefined));
+    });
+  }
+
+  /** Waits until all microtasks have run. */
+  #drained(): Promise<void> {
+    return this.#wait<void>((resume) => {
+      this.engine.ports.defer(() => resume(undefined));
+    });
+  }
+
+  drained(): Promise<void> {
+    return this.#drained();
+  }
+
+  async service(request: Omit<ServiceRequest, 'message'>): Promise<RecordedAnswer> {
+    const { message } = this;
+    const known = message.recorded.get(request.key);
+    if (known !== undefined) return known;
+    return this.#wait<RecordedAnswer>((resume) => {
+      this.engine.ports.service({ message, ...request }, resume);
+      this.engine.ports.waiting(this);
+    });
+  }
+
+  // ---- objects and names ---------------------------------------------------------------------------------------------------------
+
+  view(oid: Oid): ObjectView | undefined {
+    const known = this.views.get(oid);
+    if (known !== undefined) return known;
+    const object = this.engine.ports.object(oid);
+    if (object === undefined) return undefined;
+    object.pins++;
+    const view = new ObjectView(this, oid, object);
+    this.views.set(oid, view);
+    return view;
+  }
+
+  /** The object, for synchronous code. */
+  needView(oid: Oid): ObjectView {
+    const view = this.view(oid);
+    if (view === undefined) throw this.missing([oid], []);
+    return view;
+  }
+
+  nameView(name: string): NameView | undefined {
+    const known = this.names.get(name);
+    if (known !== undefined) return known;
+    const state = this.engine.ports.name(name);
+    if (state === undefined) return undefined;
+    const view = new NameView(name, state[1], state[2]);
+    this.names.set(name, view);
+    return view;
+  }
+
+  /** The name, loaded if need be. */
+  async findName(name: string): Promise<NameView> {
+    for (;;) {
+      const view = this.nameView(name);
+      if (view !== undefined) return view;
+      await this.load([], [name]);
+    }
+  }
+
+  /** The name, for synchronous code. */
+  needName(name: string): NameView {
+    const view = this.nameView(name);
+    if (view === undefined) throw this.missing([], [name]);
+    return view;
+  }
+
+  lineageChanged(): void {
+    this.lookup.lineageChanged();
+  }
+
+  /** An oid as it is, a name as what it names. @throws UNKNOWN_NAME */
+  resolveNow = (id: string): string => {
+    if (id.charCodeAt(0) === 0x23) return id;
+    const { oid } = this.needName(id);
+    if (oid === null) throw this.failure('UNKNOWN_NAME', `no object is named ${JSON.stringify(id)}`);
+    return oid;
+  };
+
+  /** The object behind an oid or name, with all its ancestors loaded. @throws UNKNOWN_NAME, UNKNOWN_OBJECT */
+  async find(id: string): Promise<ObjectView> {
+    const view = this.lookup.ready(id) ?? (await this.lookup.prepare(id));
+    if (!view.exists) throw this.failure('UNKNOWN_OBJECT', `there is no object ${id}`);
+    return view;
+  }
+
+  /** How an object is called in messages for people. */
+  label(oid: Oid): string {
+    if (oid === this.message.oid && this.message.target !== '') return this.message.target;
+    for (const view of this.names.values()) if (view.committed === oid) return view.name;
+    return oid;
+  }
+
+  nameReads(): NameRead[] {
+    const reads: NameRead[] = [];
+    for (const view of this.names.values()) if (view.wasRead) reads.push([view.name, view.attempt]);
+    return reads;
+  }
+
+  async #loadNames(carried: Carried): Promise<void> {
+    const names = this.codec.namesLeft(carried);
+    for (const name of names) await this.findName(name);
+  }
+
+  // ---- what code gets --------------------------------------------------------------------------------------------------------------
+
+  /** The code of a method slot. @throws BAD_SOURCE */
+  code(cell: Cell): CompiledMethod {
+    return (cell.compiled ??= this.compile(cell.text)) as CompiledMethod;
+  }
+
+  compile(source: string): CompiledMethod {
+    return this.engine.ports.compile(source);
+  }
+
+  get ids(): IdSource {
+    return (this.#ids ??= new IdSource(this.message.session as SessionId, this.message.no));
+  }
+
+  get date(): object {
+    return (this.#date ??= fixedDate(this.message.time));
+  }
+
+  get math(): object {
+    return (this.#math ??= fixedMath(seededRandom(this.message.session, this.message.no)));
+  }
+
+  log(line: string): void {
+    if (this.logged.length < MAX_LOG_LINES) this.logged.push(line);
+  }
+
+  // ---- rejections that nobody handles ------------------------------------------------------------------------------------------------
+
+  /** The process saw that a promise was rejected with an error of this turn, and nobody listens. */
+  unhandled(promise: object, reason: unknown): void {
+    (this.#unhandled ??= new Map()).set(promise, reason);
+  }
+
+  handledLate(promise: object): void {
+    this.#unhandled?.delete(promise);
+  }
+
+  #firstUnhandled(): unknown {
+    for (const reason of this.#unhandled?.values() ?? []) return reason;
+    return undefined;
+  }
+
+  /** An error of the wire as method code may see it. */
+  failureOf(wire: WireError): Error {
+    return failureOf(wire, this);
+  }
+
+}
+
+function readName(name: string, oid: Oid | null, attempt: Attempt): NameView {
+  const view = new NameView(name, oid, attempt);
+  view.wasRead = true;
+  return view;
+}
+
