@@ -1,0 +1,23 @@
+/** `Date` and `Math` as methods see them: the same for every run of one message. Made after lockdown and frozen: no state to keep. */
+
+/** A `Date` whose now is `now` (milliseconds since 1970): `Date.now()`, `new Date()` and `Date()` all answer it. */
+export function makeDate(now: number): DateConstructor {
+  const TelosDate = function (...args: unknown[]): unknown {
+    if (new.target === undefined) return String(new Date(now));
+    return Reflect.construct(Date, args.length === 0 ? [now] : args);
+  };
+  Object.defineProperties(TelosDate, {
+    name: { value: 'Date' },
+    prototype: { value: Date.prototype, writable: false },
+    now: { value: Object.freeze(() => now) },
+    parse: { value: Date.parse },
+    UTC: { value: Date.UTC },
+  });
+  return Object.freeze(TelosDate) as unknown as DateConstructor;
+}
+
+/** A `Math` whose `random` is the given one (0 ≤ x < 1). */
+export function makeMath(random: () => number): Math {
+  const descriptors = Object.getOwnPropertyDescriptors(Math) as PropertyDescriptorMap;
+  return Object.freeze(Object.create(Object.prototype, { ...descriptors, random: { value: Object.freeze(() => random()) } })) as Math;
+}
