@@ -57,12 +57,21 @@ export class Driver {
   }
 
   /** Starts a client and waits until it is connected. `options` are those of `connect()`. */
-  static async connect(
+  static connect(
     options: { image: string; [more: string]: unknown },
     env: Record<string, string> = {},
   ): Promise<Driver> {
+    return Driver.start('driver.mjs', options, env);
+  }
+
+  /** Starts a peer that speaks frames made by hand: test/fixtures/raw-peer.mjs says what the functions get. */
+  static raw(image: string): Promise<Driver> {
+    return Driver.start('raw-peer.mjs', { image }, {});
+  }
+
+  private static async start(script: string, options: object, env: Record<string, string>): Promise<Driver> {
     const driver = new Driver(
-      start(process.execPath, [join(ROOT, 'test/fixtures/driver.mjs'), JSON.stringify(options)], { env }),
+      start(process.execPath, [join(ROOT, 'test/fixtures', script), JSON.stringify(options)], { env }),
     );
     await driver.wait(0);
     return driver;
