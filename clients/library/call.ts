@@ -10,6 +10,14 @@ export interface Part<T = unknown> {
   readonly value: T;
 }
 
+/** What somebody who shows calls to a person (the REPL) wants to hear of them. */
+export interface CallHooks {
+  began?(call: Call, target: string, selector: string): void;
+  part?(part: Part, target: string, selector: string): void;
+  /** Awaited before an answer is handed over. */
+  beforeAnswer?(): Promise<unknown> | undefined;
+}
+
 export interface CallHost {
   decode(body: Content): unknown;
   cancel(request: Request): void;
@@ -30,9 +38,9 @@ export class Call<T = unknown> extends Promise<T> implements Sink {
   private stream: PartStream | null = null;
   /** Called once when settled: takes listeners away. */
   private cleanUp: (() => void) | null = null;
-  private onPart: ((part: Part) => void) | null = null;
+  private hooks: CallHooks | null = null;
 
-  static begin<T>(host: CallHost, start: (sink: Sink) => Request, signal?: AbortSignal, onPart?: (part: Part) => void): Call<T> {
+  static begin<T>(host: CallHost, start: (sink: Sink) => Request, signal?: AbortSignal, hooks?: CallHooks): Call<T> {
     let resolve!: (value: T) => void;
     let reject!: (error: Error) => void;
     const call = new Call<T>((yes, no) => {
@@ -42,7 +50,7 @@ export class Call<T = unknown> extends Promise<T> implements Sink {
     call.resolve = resolve;
     call.reject = reject;
     call.host = host;
-    if (onPart !== undefined) call.onPart = onPart;
+    if (hooks !== undefined) call.hooks = hooks;
     try {
       call.request = start(call);
       if (signal !== undefined) call.abortWith(signal);
@@ -64,9 +72,17 @@ export class Call<T = unknown> extends Promise<T> implements Sink {
     if (this.request !== null) this.host.cancel(this.request);
   }
 
+  /** Answered, failed or given up. */
+  get isSettled(): boolean {
+    return this.request === null || this.request.settled;
+  }
+
   done(body: Content): void {
     try {
-      this.resolve(this.host.decode(body) as T);
+      const value = this.host.decode(body) as T;
+      const hold = this.hooks?.beforeAnswer?.();
+      if (hold === undefined) this.resolve(value);
+      else void hold.finally(() => this.resolve(value));
     } catch (error) {
       this.reject(error as Error);
     }
@@ -79,10 +95,11 @@ export class Call<T = unknown> extends Promise<T> implements Sink {
   }
 
   partial(part: number, body: Content): void {
-    if (this.stream === null && this.onPart === null) return;
+    const { stream, hooks, request } = this;
+    if (stream === null && hooks?.part === undefined) return;
     const item = { part, value: this.host.decode(body) };
-    this.onPart?.(item);
-    this.stream?.push(item);
+    hooks?.part?.(item, request?.target ?? '', request?.selector ?? '');
+    stream?.push(item);
   }
 
   private abortWith(signal: AbortSignal): void {

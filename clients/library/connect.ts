@@ -4,7 +4,15 @@ import { loadImageConfig, type Config } from '../../config/index.js';
 import { LinkClient, TelosError, type Origin } from '../../protocol/index.js';
 import { Connection, type LinkState } from './connection.js';
 import { Image, type SendOptions, type ShowRef } from './image.js';
-import { imageDirectory, isServed, notServed, readAddress, readOwnerKeys, type Address, type ClientKeys } from './locate.js';
+import {
+  imageDirectory,
+  isServed,
+  notServed,
+  readAddress,
+  readOwnerKeys,
+  type Address,
+  type ClientKeys,
+} from './locate.js';
 import type { SessionLimits } from './session.js';
 
 export interface ConnectOptions extends SendOptions {
@@ -62,7 +70,12 @@ export async function connect(options: ConnectOptions = {}): Promise<Image> {
     throw error;
   }
   const { maxBodyBytes, maxDepth } = config.message;
-  return new Image(connection, { maxBodyBytes, maxDepth, noticeCredit: config.client.noticeCredit }, options, options.show);
+  return new Image(
+    connection,
+    { maxBodyBytes, maxDepth, noticeCredit: config.client.noticeCredit },
+    options,
+    options.show,
+  );
 }
 
 async function firstAddress(dir: string, options: ConnectOptions, until: number): Promise<Address> {
@@ -75,7 +88,13 @@ async function firstAddress(dir: string, options: ConnectOptions, until: number)
   }
 }
 
-function openConnection(dir: string, config: Config, first: Address, keys: ClientKeys, options: ConnectOptions): Connection {
+function openConnection(
+  dir: string,
+  config: Config,
+  first: Address,
+  keys: ClientKeys,
+  options: ConnectOptions,
+): Connection {
   const { publicKey, secretKey, token } = keys;
   const { heartbeatIntervalMs, liveness, maxFrameBytes, laneEnvelopes } = config.link;
   const curve = first.serverKey === '' ? null : { serverKey: first.serverKey, publicKey, secretKey };
@@ -88,7 +107,16 @@ function openConnection(dir: string, config: Config, first: Address, keys: Clien
     agent: options.agent ?? `library pid ${process.pid}`,
     makeLink: (handlers, hello) =>
       new LinkClient(
-        { endpoint, curve, hello, kind: 'client', heartbeatIntervalMs, liveness, maxFrameBytes, laneLimit: laneEnvelopes },
+        {
+          endpoint,
+          curve,
+          hello,
+          kind: 'client',
+          heartbeatIntervalMs,
+          liveness,
+          maxFrameBytes,
+          laneLimit: laneEnvelopes,
+        },
         handlers,
       ),
     now: () => performance.now(),
@@ -101,7 +129,12 @@ function openConnection(dir: string, config: Config, first: Address, keys: Clien
 }
 
 /** Waits for the welcome, and gives up early when there is nobody left who could give it. */
-async function firstWelcome(connection: Connection, dir: string, options: ConnectOptions, until: number): Promise<void> {
+async function firstWelcome(
+  connection: Connection,
+  dir: string,
+  options: ConnectOptions,
+  until: number,
+): Promise<void> {
   let settled = false;
   const welcomed = connection.welcomed().finally(() => (settled = true));
   welcomed.catch(() => undefined);
@@ -116,6 +149,7 @@ async function firstWelcome(connection: Connection, dir: string, options: Connec
   });
 }
 
-const pause = (ms: number): Promise<void> => new Promise((resolve) => {
+const pause = (ms: number): Promise<void> =>
+  new Promise((resolve) => {
     setTimeout(resolve, ms);
   });

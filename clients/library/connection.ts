@@ -113,9 +113,11 @@ export class Connection {
 
   private newLink(): Link {
     const mine = ++this.generation;
-    const guard = <A extends unknown[]>(handler: (...args: A) => void) => (...args: A): void => {
-      if (mine === this.generation) handler(...args);
-    };
+    const guard =
+      <A extends unknown[]>(handler: (...args: A) => void) =>
+      (...args: A): void => {
+        if (mine === this.generation) handler(...args);
+      };
     return this.options.makeLink(
       {
         welcomed: guard((welcome) => this.onWelcome(welcome)),

@@ -17,7 +17,7 @@ import {
   type Origin,
   type QueryOp,
 } from '../../protocol/index.js';
-import { Call, type CallHost, type Part } from './call.js';
+import { Call, type CallHooks, type CallHost } from './call.js';
 import type { Connection } from './connection.js';
 import { makeHandle, targetOf, type Handle } from './handle.js';
 import { Questions } from './questions.js';
@@ -34,8 +34,7 @@ export interface SendOptions {
   readonly trace?: string;
   /** Who asks: a program, or a person at a REPL. */
   readonly origin?: Origin;
-  /** Hears the parts of every streamed answer. */
-  readonly onPart?: (call: { target: string; selector: string }, part: Part) => void;
+  readonly hooks?: CallHooks;
 }
 
 export interface ImageLimits {
@@ -62,7 +61,8 @@ export class Image extends Questions implements CallHost {
     decode: (body) => (body instanceof Uint8Array ? unpack(body) : body),
     cancel: (request) => this.cancel(request),
   };
-  private readonly send_ = (target: string, selector: string, args: unknown[]): Call => this.sendTo(target, selector, args);
+  private readonly send_ = (target: string, selector: string, args: unknown[]): Call =>
+    this.sendTo(target, selector, args);
 
   constructor(
     private readonly connection: Connection,
@@ -148,7 +148,8 @@ export class Image extends Questions implements CallHost {
   /** A question to the kernel itself; questions.ts has a method for each. */
   query(op: QueryOp, args: unknown[], deadlineMs = this.options.deadlineMs): Call {
     const { connection } = this;
-    const start = (sink: Sink): Request => connection.session.query({ op, args: this.encode(args), deadlineMs }, sink, connection.now());
+    const start = (sink: Sink): Request =>
+      connection.session.query({ op, args: this.encode(args), deadlineMs }, sink, connection.now());
     const call = Call.begin(this.questionHost, start, this.options.signal);
     connection.watch();
     return call;
@@ -163,16 +164,17 @@ export class Image extends Questions implements CallHost {
   }
 
   private sendTo(target: string, selector: string, args: unknown[]): Call {
-    const { connection, options } = this;
-    const { onPart } = options;
-    const start = (sink: Sink): Request => {
-      const { deadlineMs, trace, origin = ORIGIN.PROGRAM } = options;
-      const spec = { target, selector, args: this.encode(args), origin, deadlineMs, trace };
-      return connection.session.ask(spec, sink, connection.now());
-    };
-    const hear = onPart && ((part: Part): void => onPart({ target, selector }, part));
-    const call = Call.begin(this, start, options.signal, hear);
+    const { connection } = this;
+    const { deadlineMs, trace, origin = ORIGIN.PROGRAM, signal, hooks } = this.options;
+    const start = (sink: Sink): Request =>
+      connection.session.ask(
+        { target, selector, args: this.encode(args), origin, deadlineMs, trace },
+        sink,
+        connection.now(),
+      );
+    const call = Call.begin(this, start, signal, hooks);
     connection.watch();
+    hooks?.began?.(call, target, selector);
     return call;
   }
 
@@ -188,6 +190,8 @@ export class Image extends Questions implements CallHost {
     const target = typeof x === 'string' ? x : targetOf(x);
     if (target !== undefined && (isOid(target) || isName(target))) return target;
     const shown = typeof x === 'string' ? JSON.stringify(x) : `a value of type ${x === null ? 'null' : typeof x}`;
-    throw new TelosError('BAD_NAME', `${shown} names no object`, { remedy: 'give a name (a JavaScript identifier), an oid (`#…`) or a handle' });
+    throw new TelosError('BAD_NAME', `${shown} names no object`, {
+      remedy: 'give a name (a JavaScript identifier), an oid (`#…`) or a handle',
+    });
   }
 }

@@ -61,9 +61,13 @@ export function guardianOf(dir: string): number | undefined {
 /** @throws TelosError NO_IMAGE, NOT_RUNNING */
 export function notServed(dir: string): TelosError {
   if (!existsSync(join(dir, 'keys')) && !existsSync(join(dir, 'journal'))) {
-    return new TelosError('NO_IMAGE', `${dir} holds no image`, { remedy: `start one there with \`telos up --image ${dir}\`` });
+    return new TelosError('NO_IMAGE', `${dir} holds no image`, {
+      remedy: `start one there with \`telos up --image ${dir}\``,
+    });
   }
-  return new TelosError('NOT_RUNNING', `nothing serves the image ${dir}`, { remedy: `start it with \`telos up --image ${dir}\`` });
+  return new TelosError('NOT_RUNNING', `nothing serves the image ${dir}`, {
+    remedy: `start it with \`telos up --image ${dir}\``,
+  });
 }
 
 /** The owner's key of the image. @throws TelosError NO_IMAGE, NO_PERMISSION, UNAUTHORIZED */
@@ -73,7 +77,9 @@ export function readOwnerKeys(dir: string): ClientKeys {
   if (content === undefined) throw notServed(dir);
   const { publicKey, secretKey, token } = content;
   if (typeof publicKey !== 'string' || typeof secretKey !== 'string') {
-    throw new TelosError('UNAUTHORIZED', `${path} holds no key pair`, { remedy: `delete ${path} and start the image again: new keys are made` });
+    throw new TelosError('UNAUTHORIZED', `${path} holds no key pair`, {
+      remedy: `delete ${path} and start the image again: new keys are made`,
+    });
   }
   return { publicKey, secretKey, token: typeof token === 'string' ? token : '' };
 }

@@ -32,100 +32,24 @@ import {
   TelosError,
   isRetryable,
   type Answer,
-  type Bytes,
-  type Content,
   type ErrorAnswer,
   type FromClient,
-  type Origin,
   type Partial_,
   type ToClient,
   type WireError,
 } from '../../protocol/index.js';
+import {
+  Request,
+  STATE,
+  type AskSpec,
+  type QuerySpec,
+  type SessionLimits,
+  type SessionPort,
+  type Sink,
+} from './request.js';
 import { Subscription, type NoticeSink } from './subscription.js';
 
-export interface SessionLimits {
-  /** Requests that may be outstanding; the kernel's welcome may lower it. */
-  readonly window: number;
-  /** Requests that may wait behind the window; more are refused BUSY. */
-  readonly backlog: number;
-  readonly defaultDeadlineMs: number;
-  readonly maxDeadlineMs: number;
-  /** Without the kernel for so long, the session is given up. */
-  readonly giveUpMs: number;
-  /** How long past a deadline a connected kernel is given to say so itself. */
-  readonly graceMs: number;
-  readonly backoffFirstMs: number;
-  readonly backoffMaxMs: number;
-}
-
-export interface SessionPort {
-  /** Hands an envelope to the link. False: the lane is full and it was not taken; it is offered again at the next tick. */
-  send(envelope: FromClient): boolean;
-  /** The session is dead: greet the kernel again, with `session.id`, which is 0 now. */
-  greetAnew(): void;
-}
-
-/** Who hears of one request. `done` or `failed` is called exactly once. */
-export interface Sink {
-  done(body: Content, seq: number): void;
-  failed(error: TelosError): void;
-  /** A provisional part, counted from 1. Part 1 again: the message is run anew, what came before is void. */
-  partial?(part: number, body: Content): void;
-}
-
-export interface AskSpec {
-  readonly target: string;
-  readonly selector: string;
-  readonly args: Bytes;
-  readonly origin: Origin;
-  readonly deadlineMs?: number | undefined;
-  readonly trace?: string | undefined;
-}
-
-export interface QuerySpec {
-  readonly op: string;
-  readonly args: Bytes;
-  readonly deadlineMs?: number | undefined;
-}
-
-const NEW = 0;
-const WAITS = 4; // in the backlog, without a number
-const SENT = 1; // numbered, with the link
-const RESEND = 2; // numbered, to be sent again once `retryAt` has come
-const SETTLED = 3;
-
-/** One request. Opaque to the outside but for `no`. */
-export class Request {
-  /** Message number; 0 before the first sending. */
-  no = 0;
-  state = NEW;
-  retryAt = 0;
-  tries = 0;
-  cancelled = false;
-  lastPart = 0;
-  lastError: TelosError | null = null;
-
-  constructor(
-    readonly sink: Sink,
-    /** Selector, or null for a query. */
-    readonly selector: string | null,
-    readonly target: string,
-    readonly args: Bytes,
-    readonly origin: Origin,
-    public trace: string,
-    readonly deadlineMs: number,
-    public deadline: number,
-  ) {}
-
-  get settled(): boolean {
-    return this.state === SETTLED;
-  }
-
-  describe(): string {
-    if (this.selector === null) return `query ${this.target}`;
-    return this.target === '' ? 'a turn' : `${this.target}.${this.selector}`;
-  }
-}
+export * from './request.js';
 
 export class ClientSession {
   /** Granted by the kernel; 0: none yet, or given up. */
@@ -173,7 +97,16 @@ export class ClientSession {
   ask(spec: AskSpec, sink: Sink, now: number): Request {
     const deadlineMs = this.deadlineOf(spec.deadlineMs);
     return this.begin(
-      new Request(sink, spec.selector, spec.target, spec.args, spec.origin, spec.trace ?? '', deadlineMs, now + deadlineMs),
+      new Request(
+        sink,
+        spec.selector,
+        spec.target,
+        spec.args,
+        spec.origin,
+        spec.trace ?? '',
+        deadlineMs,
+        now + deadlineMs,
+      ),
       now,
     );
   }
@@ -184,12 +117,13 @@ export class ClientSession {
   }
 
   cancel(request: Request, now: number): void {
-    if (request.state === SETTLED || request.cancelled) return;
+    if (request.state === STATE.SETTLED || request.cancelled) return;
     request.cancelled = true;
-    if (request.no === 0 || (request.state === RESEND && request.lastError !== null)) {
-      return this.fail(request, new TelosError('CANCELLED', `${request.describe()} was cancelled by its sender`));
+    if (request.no === 0 || (request.state === STATE.RESEND && request.lastError !== null)) {
+      return this.fail(request, endings.cancelled(request));
     }
-    if (request.state === SENT && this.connected && !this.port.send([T.CANCEL, request.no])) this.sendLater(request, now);
+    if (request.state === STATE.SENT && this.connected && !this.port.send([T.CANCEL, request.no]))
+      this.sendLater(request, now);
   }
 
   private deadlineOf(asked: number | undefined): number {
@@ -200,18 +134,17 @@ export class ClientSession {
 
   private begin(request: Request, now: number): Request {
     if (this.closed) {
-      this.fail(request, new TelosError('CLOSED', `${request.describe()} was asked after close()`));
+      this.fail(request, endings.closed(request));
       return request;
     }
     if (request.deadline < this.nextDue) this.nextDue = request.deadline;
     const direct = this.connected && this.queued === 0 && this.open.size < this.window;
     if (direct && this.sendFirst(request, now)) return request;
     if (this.queued >= this.limits.backlog) {
-      const message = `${this.limits.backlog} requests wait already; ${request.describe()} found no room`;
-      this.fail(request, new TelosError('BUSY', message, { remedy: 'await some of the answers before asking more' }));
+      this.fail(request, endings.noRoom(request, this.limits.backlog));
       return request;
     }
-    request.state = WAITS;
+    request.state = STATE.WAITS;
     this.backlog.push(request);
     this.queued++;
     return request;
@@ -226,7 +159,7 @@ export class ClientSession {
       return false;
     }
     this.nextNo++;
-    request.state = SENT;
+    request.state = STATE.SENT;
     this.open.set(request.no, request);
     return true;
   }
@@ -239,8 +172,8 @@ export class ClientSession {
   }
 
   private sendLater(request: Request, at: number): void {
-    if (request.state !== RESEND) this.resends++;
-    request.state = RESEND;
+    if (request.state !== STATE.RESEND) this.resends++;
+    request.state = STATE.RESEND;
     request.retryAt = at;
     if (at < this.nextDue) this.nextDue = at;
   }
@@ -251,7 +184,7 @@ export class ClientSession {
     if (this.resends > 0 && !this.pumpResends(now)) return;
     while (this.queued > 0 && this.open.size < this.window) {
       const request = this.backlog[this.backlogHead] as Request;
-      if (request.state === WAITS) {
+      if (request.state === STATE.WAITS) {
         if (!this.sendFirst(request, now)) break;
         this.queued--;
       }
@@ -263,16 +196,16 @@ export class ClientSession {
   /** Lets go of what has left the backlog or was settled in it, rarely enough to cost nothing. */
   private trimBacklog(): void {
     if (this.backlog.length < 2 * this.queued + 1024 && (this.queued > 0 || this.backlog.length === 0)) return;
-    this.backlog = this.backlog.slice(this.backlogHead).filter(({ state }) => state === WAITS);
+    this.backlog = this.backlog.slice(this.backlogHead).filter(({ state }) => state === STATE.WAITS);
     this.backlogHead = 0;
   }
 
   private pumpResends(now: number): boolean {
     for (const request of this.open.values()) {
-      if (request.state !== RESEND || request.retryAt > now) continue;
+      if (request.state !== STATE.RESEND || request.retryAt > now) continue;
       if (!this.transmit(request, now)) return false;
       if (request.cancelled && !this.port.send([T.CANCEL, request.no])) return false;
-      request.state = SENT;
+      request.state = STATE.SENT;
       request.lastError = null;
       if (--this.resends === 0) break;
     }
@@ -283,13 +216,13 @@ export class ClientSession {
 
   onWelcome(id: number, window: number, now: number): void {
     if (id !== this.id) {
-      this.endSession((r) => new TelosError('EXPIRED', `the kernel no longer knows the session in which ${r.describe()} was sent`));
+      this.endSession(endings.forgotten);
       this.id = id;
     }
     this.connected = true;
     this.lastReached = now;
     this.window = Math.max(1, Math.min(window, this.limits.window));
-    for (const request of this.open.values()) if (request.state === SENT) this.sendLater(request, now);
+    for (const request of this.open.values()) if (request.state === STATE.SENT) this.sendLater(request, now);
     for (const subscription of this.subscriptions.values()) subscription.establish();
     this.pump(now);
   }
@@ -341,9 +274,12 @@ export class ClientSession {
 
   private onRetryable(request: Request, wire: WireError, now: number): void {
     const error = TelosError.fromWire(wire);
-    if (request.cancelled) return this.fail(request, new TelosError('CANCELLED', `${request.describe()} was cancelled by its sender`));
+    if (request.cancelled) return this.fail(request, endings.cancelled(request));
     if (now >= request.deadline) return this.fail(request, error);
-    const exponential = Math.min(this.limits.backoffMaxMs, this.limits.backoffFirstMs * 2 ** Math.min(request.tries++, 20));
+    const exponential = Math.min(
+      this.limits.backoffMaxMs,
+      this.limits.backoffFirstMs * 2 ** Math.min(request.tries++, 20),
+    );
     this.sendLater(request, Math.min(request.deadline, now + exponential * (0.5 + this.random() / 2)));
     request.lastError = error;
   }
@@ -360,9 +296,14 @@ export class ClientSession {
   // ---- time ---------------------------------------------------------------------------------------------------------------
 
   tick(now: number): void {
-    if (!this.connected && this.id !== 0 && this.lastReached !== null && now - this.lastReached >= this.limits.giveUpMs) {
-      const hours = Math.round((now - this.lastReached) / 360_000) / 10;
-      this.endSession((r) => new TelosError('OUTCOME_UNKNOWN', `the kernel was not reached for ${hours} h; ${r.describe()} is given up`));
+    if (
+      !this.connected &&
+      this.id !== 0 &&
+      this.lastReached !== null &&
+      now - this.lastReached >= this.limits.giveUpMs
+    ) {
+      const away = now - this.lastReached;
+      this.endSession((r) => endings.givenUp(r, away));
     }
     if (now >= this.nextDue) this.expire(now);
     this.pump(now);
@@ -376,34 +317,25 @@ export class ClientSession {
   }
 
   private expireOne(request: Request, now: number): void {
-    if (request.state === SETTLED) return;
-    const backingOff = request.state === RESEND && request.lastError !== null;
-    const end = this.connected && request.no !== 0 && !backingOff ? request.deadline + this.limits.graceMs : request.deadline;
-    if (now >= end) return this.fail(request, this.verdictAtDeadline(request, backingOff));
+    if (request.state === STATE.SETTLED) return;
+    const backingOff = request.state === STATE.RESEND && request.lastError !== null;
+    const end =
+      this.connected && request.no !== 0 && !backingOff ? request.deadline + this.limits.graceMs : request.deadline;
+    if (now >= end)
+      return this.fail(
+        request,
+        backingOff ? (request.lastError as TelosError) : endings.atDeadline(request, this.connected),
+      );
     const due = backingOff ? Math.min(end, Math.max(request.retryAt, now + 1)) : end;
     if (due < this.nextDue) this.nextDue = due;
-  }
-
-  private verdictAtDeadline(request: Request, backingOff: boolean): TelosError {
-    if (backingOff) return request.lastError as TelosError;
-    const what = `${request.describe()} had ${request.deadlineMs} ms`;
-    if (request.no === 0 && this.connected) {
-      const remedy = 'await some of the answers before asking more, or set a longer deadline';
-      return new TelosError('DEADLINE', `${what}, and waited all of it for room in the window`, { remedy });
-    }
-    if (request.no === 0) {
-      const remedy = 'it was never sent; see `telos status`, then send again';
-      return new TelosError('OUTCOME_UNKNOWN', `${what}, and the kernel was not reached`, { remedy, details: { sent: false } });
-    }
-    return new TelosError('OUTCOME_UNKNOWN', `${what}, and the kernel could not be reached by then`, { details: { sent: true } });
   }
 
   // ---- settling -----------------------------------------------------------------------------------------------------------
 
   private settle(request: Request): void {
-    if (request.state === RESEND) this.resends--;
-    if (request.state === WAITS) this.queued--;
-    request.state = SETTLED;
+    if (request.state === STATE.RESEND) this.resends--;
+    if (request.state === STATE.WAITS) this.queued--;
+    request.state = STATE.SETTLED;
     if (request.no === 0 || !this.open.delete(request.no)) return;
     if (request.no !== this.lowest) return;
     do this.lowest++;
@@ -426,18 +358,17 @@ export class ClientSession {
 
   private renew(): void {
     this.connected = false;
-    this.endSession((r) => new TelosError('EXPIRED', `the kernel no longer knows the session in which ${r.describe()} was sent`));
+    this.endSession(endings.forgotten);
     this.port.greetAnew();
   }
 
   close(): void {
     this.closed = true;
-    const closed = (r: Request): TelosError =>
-      new TelosError('CLOSED', `the connection was closed before ${r.describe()} was answered`, r.no === 0 ? { remedy: 'it was never sent' } : {});
-    for (const request of this.backlog.slice(this.backlogHead)) if (request.state === WAITS) this.fail(request, closed(request));
+    for (const request of this.backlog.slice(this.backlogHead))
+      if (request.state === STATE.WAITS) this.fail(request, endings.closed(request));
     this.backlog = [];
     this.backlogHead = 0;
-    this.endSession(closed);
+    this.endSession(endings.closed);
     for (const subscription of [...this.subscriptions.values()]) subscription.end();
   }
 

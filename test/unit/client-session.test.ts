@@ -1,5 +1,13 @@
 /** Attacks the invariants C1 to C6 of clients/library/session.ts, with a clock and a network in the test's hand. */
-import { ORIGIN, T, TelosError, type Content, type FromClient, type ToClient, type WireError } from '../../protocol/index.js';
+import {
+  ORIGIN,
+  T,
+  TelosError,
+  type Content,
+  type FromClient,
+  type ToClient,
+  type WireError,
+} from '../../protocol/index.js';
 import { ClientSession, type Request, type SessionLimits } from '../../clients/library/session.js';
 
 const limits: SessionLimits = {
@@ -58,7 +66,11 @@ class World {
       failed: (error: TelosError) => void this.outcomes.push({ error }),
       partial: (part: number, body: Content) => void this.outcomes.push(`${label}/${part}=${String(body)}`),
     };
-    return this.session.ask({ target: 'x', selector: label, args: ARGS, origin: ORIGIN.PROGRAM, deadlineMs }, sink, this.now);
+    return this.session.ask(
+      { target: 'x', selector: label, args: ARGS, origin: ORIGIN.PROGRAM, deadlineMs },
+      sink,
+      this.now,
+    );
   }
 
   get(envelope: ToClient): void {
@@ -329,7 +341,10 @@ test('close fails what is open, once', () => {
 test('S1, S2 subscriptions come back after a reconnect, gaps are told, credit is given back by halves', () => {
   const w = new World().welcome();
   const heard: string[] = [];
-  const sub = w.session.subscribe('acct', 4, { notice: (seq) => void heard.push(`n${seq}`), gap: () => void heard.push('gap') });
+  const sub = w.session.subscribe('acct', 4, {
+    notice: (seq) => void heard.push(`n${seq}`),
+    gap: () => void heard.push('gap'),
+  });
   w.get([T.NOTICE, 1, 1, 10, 0, []]);
   w.get([T.NOTICE, 1, 3, 12, 0, []]);
   expect(heard).toEqual(['n10', 'gap', 'n12']);

@@ -1,0 +1,54 @@
+/** What every command shares: where the image is, how to print, and one way to fail. */
+import { TelosError, toJson } from '../../protocol/index.js';
+import { connect, imageDirectory, type Image } from '../library/index.js';
+import { errorJson, paintFor, showError, type NameOf, type Paint } from '../terminal/index.js';
+
+export interface CommonOptions {
+  readonly image?: string;
+  readonly json?: boolean;
+}
+
+export class Context {
+  readonly dir: string;
+  readonly json: boolean;
+  readonly paint: Paint;
+
+  constructor(options: CommonOptions) {
+    this.dir = imageDirectory(options.image);
+    this.json = options.json === true;
+    this.paint = paintFor(process.stdout);
+  }
+
+  print(text: string): void {
+    process.stdout.write(`${text}\n`);
+  }
+
+  /** Text for people, data under `--json`. */
+  show(text: () => string, data: unknown): void {
+    this.print(this.json ? JSON.stringify(toJson(data)) : text());
+  }
+
+  /** Connects, works, and closes whatever happens. */
+  async withImage<R>(work: (image: Image) => Promise<R>): Promise<R> {
+    const image = await connect({ image: this.dir, agent: `telos pid ${process.pid}` });
+    try {
+      return await work(image);
+    } finally {
+      await image.close();
+    }
+  }
+}
+
+/** Oids to names, as far as there are any. */
+export async function namesOf(image: Image): Promise<NameOf> {
+  const names = new Map<string, string>();
+  for (const [name, oid] of await image.names()) if (!names.has(oid)) names.set(oid, name);
+  return (oid) => names.get(oid) ?? oid;
+}
+
+/** Shows the error and sets the exit code: 2 for wrong usage, 1 for everything else. */
+export function fail(error: unknown, json: boolean): void {
+  process.exitCode = error instanceof TelosError && error.code === 'USAGE' ? 2 : 1;
+  if (json) process.stdout.write(`${JSON.stringify(errorJson(error))}\n`);
+  else process.stderr.write(`${showError(error, paintFor(process.stderr))}\n`);
+}

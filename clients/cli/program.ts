@@ -1,0 +1,133 @@
+/** The command line: names, arguments and help of all commands. What they do is in the files beside. */
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { TelosError } from '../../protocol/index.js';
+import { runRepl } from '../repl/index.js';
+import { send, settleLetter, undo, type SendFlags } from './act.js';
+import { Context, fail, type CommonOptions } from './context.js';
+import { deadLetters, history, inspect, journal, runTool, status, verify, type JournalFlags } from './look.js';
+import { down, up, type UpFlags } from './up.js';
+
+function whole(text: string): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value))
+    throw new InvalidArgumentError(`${JSON.stringify(text)} is no whole number.`);
+  return value;
+}
+
+function positive(text: string): number {
+  const value = whole(text);
+  if (value === 0) throw new InvalidArgumentError('It must be above 0.');
+  return value;
+}
+
+type Action = (context: Context, args: string[], options: never) => Promise<void>;
+
+const leaf = (parent: Command, usage: string, summary: string): Command =>
+  parent
+    .command(usage)
+    .description(summary)
+    .option('--image <dir>', 'image directory (else $TELOS_IMAGE, else ./image)')
+    .option('--json', 'answer as JSON');
+
+/** Runs an action with the context of its options; its error is shown once and becomes the exit code. */
+const runs = (command: Command, action: Action): Command =>
+  command.action(async () => {
+    const options: CommonOptions = command.optsWithGlobals();
+    try {
+      await action(new Context(options), command.args, options as never);
+    } catch (error) {
+      fail(error, options.json === true);
+    }
+  });
+
+export function makeProgram(version: string): Command {
+  const program = new Command('telos');
+  program.description('TelOS: a living image of objects').version(version).exitOverride();
+  program
+    .option('--image <dir>', 'image directory (else $TELOS_IMAGE, else ./image)')
+    .option('--json', 'answer as JSON');
+  serving(program);
+  messages(program);
+  looking(program);
+  letters(program);
+  return program;
+}
+
+function serving(program: Command): void {
+  const start = leaf(program, 'up', 'start the image: guardian, kernel, workers')
+    .option('--port <n>', 'port of the kernel (any free one when absent)', whole)
+    .option('--hosts <n>', 'host processes (the number of cores less one when absent)', positive)
+    .option('--detach', 'leave it running in the background')
+    .option('--repl', 'open a session, and stop everything at its end');
+  runs(start, (context, _args, flags: UpFlags) => up(context, flags));
+  runs(leaf(program, 'down', 'stop the image in order'), (context) => down(context));
+  const look = leaf(program, 'status', 'processes, restarts, queues, turns, memory').option(
+    '--watch',
+    'again every second',
+  );
+  runs(look, (context, _args, flags: { watch?: boolean }) => status(context, flags.watch === true));
+  runs(leaf(program, 'repl', 'live session on a running image'), (context) => runRepl({ image: context.dir }));
+}
+
+function messages(program: Command): void {
+  const message = leaf(program, 'send <name> <selector> [json...]', 'send one message, print the answer as JSON')
+    .option('--deadline <ms>', 'milliseconds until it is given up', positive)
+    .allowUnknownOption();
+  runs(message, (context, args, flags: SendFlags) => {
+    const [name = '', selector = '', ...rest] = args;
+    const unknown = rest.find((text) => text.startsWith('--'));
+    if (unknown !== undefined) throw new TelosError('USAGE', `unknown option '${unknown}'`);
+    return send(context, name, selector, rest, flags);
+  });
+  runs(leaf(program, 'undo <turn>', 'undo a turn, as a new turn'), (context, [turn]) =>
+    undo(context, number('turn', turn)),
+  );
+}
+
+function looking(program: Command): void {
+  runs(
+    leaf(program, 'inspect <name> [slot]', 'slots and parents of an object, or one slot in full'),
+    (context, [name = '', slot]) => inspect(context, name, slot),
+  );
+  const past = leaf(program, 'history <name>', 'turns that changed an object, latest first').option(
+    '--limit <n>',
+    'at most so many',
+    positive,
+    50,
+  );
+  runs(past, (context, [name = ''], { limit }: { limit: number }) => history(context, name, limit));
+  const stream = leaf(program, 'journal', 'the event stream: all turns in order')
+    .option('--from <turn>', 'begin with this turn', positive)
+    .option('--limit <n>', 'at most so many', positive, 50)
+    .option('--follow', 'go on as turns happen');
+  runs(stream, (context, _args, flags: JournalFlags) => journal(context, flags));
+  runs(leaf(program, 'verify', 'audit the whole image'), (context) => verify(context));
+  runs(leaf(program, 'doctor', 'check dependencies, keys, port and disk, each with its remedy'), (context) =>
+    runTool(context, 'doctor'),
+  );
+}
+
+function letters(program: Command): void {
+  const group = program.command('dead-letters').description('messages that were given up').exitOverride();
+  runs(leaf(group, 'list', 'what was given up, and why'), (context) => deadLetters(context));
+  runs(leaf(group, 'retry <id>', 'send it again, under a new id'), (context, [id]) =>
+    settleLetter(context, 'retry', number('id', id)),
+  );
+  runs(leaf(group, 'drop <id>', 'let it go'), (context, [id]) => settleLetter(context, 'drop', number('id', id)));
+}
+
+function number(what: string, text: string | undefined): number {
+  if (text === undefined || !/^\d+$/.test(text))
+    throw new TelosError('USAGE', `${what} ${JSON.stringify(text)} is no whole number`);
+  return Number(text);
+}
+
+/** @returns the exit code for what commander itself has dealt with: help and version 0, wrong usage 2 */
+export async function run(program: Command, argv: string[]): Promise<void> {
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    process.exitCode = error.exitCode === 0 ? 0 : 2;
+  }
+}

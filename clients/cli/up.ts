@@ -1,0 +1,82 @@
+/** `telos up` in its three forms, and `telos down`. */
+import { TelosError } from '../../protocol/index.js';
+import { guardianOf, isAlive, isServed, notServed, readAddress } from '../library/index.js';
+import { runRepl } from '../repl/index.js';
+import type { Context } from './context.js';
+import { OwnGuardian, readyFields, startDetached, type UpOptions } from './guardian.js';
+
+export interface UpFlags {
+  readonly port?: number;
+  readonly hosts?: number;
+  readonly detach?: boolean;
+  readonly repl?: boolean;
+}
+
+export async function up(context: Context, flags: UpFlags): Promise<void> {
+  const options: UpOptions = { image: context.dir, port: flags.port, hosts: flags.hosts };
+  if (flags.repl === true) return upWithRepl(context, options);
+  const announce = (line: string): void => context.print(context.json ? JSON.stringify(readyFields(line)) : line);
+  if (flags.detach === true) return announce(await startDetached(options));
+  await inForeground(options, (line) => (line.startsWith('telos ready ') ? announce(line) : context.print(line)));
+}
+
+/** Until the guardian ends, or somebody asks us to. */
+async function inForeground(options: UpOptions, onLine: (line: string) => void): Promise<void> {
+  const guardian = OwnGuardian.start(options, onLine, (text) => process.stderr.write(text));
+  const stop = (): void => void guardian.stop();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+  guardian.ready().catch(() => undefined);
+  process.exitCode = await guardian.exited;
+}
+
+/** A session on the image, which is started for it if nobody serves it yet, and then stopped at its end. */
+async function upWithRepl(context: Context, options: UpOptions): Promise<void> {
+  if (isServed(context.dir)) return runRepl({ image: context.dir });
+  const guardian = OwnGuardian.start(options, (line) => {
+    if (line.startsWith('telos ready ')) context.print(line);
+  });
+  let interrupted = false;
+  const stop = (): void => {
+    interrupted = true;
+    void guardian.stop();
+  };
+  for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+  if (!process.stdin.isTTY) process.on('SIGINT', stop);
+  await guardian.ready();
+  let code = 0;
+  try {
+    await runRepl({ image: context.dir, owned: true, until: guardian.exited });
+  } finally {
+    code = await guardian.stop();
+  }
+  if (interrupted || code !== 0) process.exitCode = code === 0 ? 130 : code;
+  process.exit();
+}
+
+const DOWN_MS = 30_000;
+
+/** Ordered stop: by message to the kernel, and by signal to the guardian where there is no kernel to hear it. */
+export async function down(context: Context): Promise<void> {
+  const { dir } = context;
+  if (!isServed(dir)) throw notServed(dir);
+  const guardian = guardianOf(dir);
+  const kernel = readAddress(dir)?.pid;
+  await context.withImage((image) => image.shutdown()).catch((error: unknown) => signal(guardian, error));
+  const end = Date.now() + DOWN_MS;
+  const left = (): number[] => [guardian, kernel].filter((pid): pid is number => pid !== undefined && isAlive(pid));
+  while (left().length > 0) {
+    if (Date.now() > end)
+      throw new TelosError('STORAGE_FAILED', `processes ${left().join(', ')} did not end in ${DOWN_MS / 1000} s`);
+    await new Promise((resolve) => {
+      setTimeout(resolve, 25);
+    });
+  }
+  context.show(() => `stopped ${dir}`, { stopped: dir });
+}
+
+function signal(guardian: number | undefined, error: unknown): void {
+  const { code } = TelosError.from(error);
+  // The answer may be lost with the kernel that was told to stop; a refusal is final.
+  if (code === 'FORBIDDEN' || code === 'UNAUTHORIZED' || guardian === undefined) throw error;
+  process.kill(guardian, 'SIGTERM');
+}

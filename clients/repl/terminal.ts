@@ -1,0 +1,224 @@
+/**
+ * The session on a terminal: Node's REPL (editing, history, search, several lines, previews) with the image in it.
+ *
+ *   X1  Ctrl-C while a line runs cancels what it has asked and leaves the session as it was.
+ *   X2  Keys that come while names are looked up are handled after it, in order: what is pasted stays whole.
+ */
+import { join } from 'node:path';
+import repl, { type REPLServer } from 'node:repl';
+import { TelosError } from '../../protocol/index.js';
+import type { LinkState, Part } from '../library/index.js';
+import { paintFor, showError, type Paint } from '../terminal/index.js';
+import { sessionCommands } from './commands.js';
+import { Completer } from './complete.js';
+import type { Evaluator, Outcome } from './evaluator.js';
+import { forTerminal } from './print.js';
+import type { ReplSession } from './session.js';
+
+const PROMPT = 'telos> ';
+
+/** Parts of Node's REPL that its types leave out. */
+interface Hidden {
+  _ttyWrite(data: string, key: { ctrl?: boolean; name?: string } | undefined): void;
+  completer(line: string, callback: (error: Error | null, result: [string[], string]) => void): void;
+}
+
+type Key = Parameters<Hidden['_ttyWrite']>;
+type Server = Omit<REPLServer, 'completer'> & Hidden;
+
+export interface TerminalOptions {
+  readonly imageDir: string;
+  readonly historyLines: number;
+  /** Something that ends the session from outside: the guardian's exit. */
+  readonly until?: Promise<unknown>;
+  /** The image is stopped with the session. */
+  readonly owned: boolean;
+}
+
+export class Terminal {
+  private readonly paint: Paint = paintFor(process.stdout);
+  private readonly server: Server;
+  private readonly evaluator: Evaluator;
+  private held: Key[] | null = null;
+  private midLine = false;
+
+  constructor(
+    private readonly session: ReplSession,
+    private readonly options: TerminalOptions,
+  ) {
+    this.greet();
+    this.server = repl.start({
+      prompt: this.paint.isColorSupported ? this.paint.cyan(PROMPT) : PROMPT,
+      terminal: true,
+      useGlobal: true,
+      ignoreUndefined: true,
+      breakEvalOnSigint: true,
+      historySize: options.historyLines,
+      writer: (value: unknown) => this.write(value),
+    } as repl.ReplOptions) as Server;
+    this.evaluator = session.attach(this.server, (error) => this.stray(error));
+    this.takeEvaluation();
+    this.takeKeys();
+    this.takeInterrupts();
+    this.takeCompletion();
+    this.addCommands();
+  }
+
+  /** Until the user leaves. */
+  async run(): Promise<void> {
+    const onRejection = (error: unknown): void => this.stray(error);
+    process.on('unhandledRejection', onRejection);
+    this.server.setupHistory(join(this.options.imageDir, 'repl-history'), () => undefined);
+    const left = new Promise<void>((resolve) => void this.server.once('exit', resolve));
+    const ended = this.options.until?.then(() => {
+      process.stdout.write(`\n${this.paint.yellow('the image has stopped')}\n`);
+      this.server.close();
+    });
+    await (ended === undefined ? left : Promise.race([left, ended]));
+    process.off('unhandledRejection', onRejection);
+  }
+
+  /** The link was lost or found again. */
+  state(state: LinkState, why: string): void {
+    if (state === 'connected') this.aside(this.paint.green('connected again'));
+    if (state === 'lost') this.aside(this.paint.yellow(`the kernel is out of reach (${why}); trying again`));
+    if (state === 'refused') this.aside(this.paint.red(why));
+  }
+
+  /** A part of a streamed answer, as it comes. */
+  part({ value }: Part): void {
+    process.stdout.write(typeof value === 'string' ? value : `${forTerminal(value, this.colors)}\n`);
+    this.midLine = typeof value === 'string' && !value.endsWith('\n');
+  }
+
+  private get colors(): boolean {
+    return this.paint.isColorSupported;
+  }
+
+  private greet(): void {
+    const { bold, dim, cyan } = this.paint;
+    const { all } = this.session.names;
+    const some = all.slice(0, 12).map((name) => cyan(name));
+    const more = all.length > some.length ? dim(` and ${all.length - some.length} more`) : '';
+    const leave = this.options.owned ? 'leaves and stops the image' : 'leaves; the image goes on';
+    process.stdout.write(
+      `${bold('TelOS')} ${dim(this.options.imageDir)}\n` +
+        `${dim('Names of the image are variables:')} ${some.join(dim(', '))}${more}\n` +
+        `${dim(`Try`)} await genesis.describe() ${dim(`· Tab completes · Ctrl-C interrupts · .help · Ctrl-D ${leave}`)}\n\n`,
+    );
+  }
+
+  private write(value: unknown): string {
+    return forTerminal(value, this.colors);
+  }
+
+  // ---- lines -----------------------------------------------------------------------------------------------------------------
+
+  private takeEvaluation(): void {
+    const evaluate = (
+      code: string,
+      _context: unknown,
+      _file: string,
+      callback: (error: Error | null, value?: unknown) => void,
+    ): void => {
+      const candidates = this.session.names.newIn(code);
+      if (candidates.length === 0) return this.finish(this.evaluator.run(code), callback);
+      this.hold();
+      void this.session.names.begin(candidates).then(() => {
+        const running = this.evaluator.run(code);
+        this.finish(running, callback);
+        this.release();
+      });
+    };
+    Object.defineProperty(this.server, 'eval', { value: evaluate, configurable: true, writable: true });
+  }
+
+  private finish(running: Promise<Outcome>, callback: (error: Error | null, value?: unknown) => void): void {
+    void running.then(async (outcome) => {
+      if (outcome.kind === 'more') return callback(outcome.error);
+      if (outcome.kind === 'value') await this.session.learn(outcome.value);
+      this.endLine();
+      if (outcome.kind === 'value') return callback(null, outcome.value);
+      process.stdout.write(`${showError(outcome.error, this.paint)}\n`);
+      callback(null, undefined);
+    });
+  }
+
+  private endLine(): void {
+    if (this.midLine) process.stdout.write('\n');
+    this.midLine = false;
+  }
+
+  // ---- keys ------------------------------------------------------------------------------------------------------------------
+
+  private takeKeys(): void {
+    const original = this.server._ttyWrite.bind(this.server);
+    this.server._ttyWrite = (data, key) => {
+      if (this.held !== null && !(key?.ctrl === true && key.name === 'c')) this.held.push([data, key]);
+      else original(data, key);
+    };
+  }
+
+  private hold(): void {
+    this.held ??= [];
+  }
+
+  private release(): void {
+    const keys = this.held ?? [];
+    this.held = null;
+    while (keys.length > 0 && this.held === null) this.server._ttyWrite(...(keys.shift() as Key));
+    // A line among them has begun to wait: what is left waits behind it.
+    if (this.held !== null) (this.held as Key[]).push(...keys);
+  }
+
+  private takeInterrupts(): void {
+    const originals = this.server.listeners('SIGINT') as (() => void)[];
+    this.server.removeAllListeners('SIGINT');
+    this.server.on('SIGINT', () => {
+      if (this.evaluator.running && this.evaluator.interrupt()) return;
+      for (const listener of originals) listener.call(this.server);
+    });
+  }
+
+  private takeCompletion(): void {
+    const fallback = this.server.completer.bind(this.server);
+    const completer = new Completer(
+      this.session.image,
+      this.session.names,
+      (name) => this.session.targetOfVariable(name),
+      fallback,
+    );
+    this.server.completer = (line, callback) => completer.complete(line, callback);
+  }
+
+  // ---- the rest --------------------------------------------------------------------------------------------------------------
+
+  private addCommands(): void {
+    const commands = sessionCommands(this.session.image, this.session.names, this.paint);
+    for (const [name, { help, run }] of Object.entries(commands)) {
+      this.server.defineCommand(name, {
+        help,
+        action: (argument) => {
+          void run(argument.trim())
+            .catch((error: unknown) => showError(error, this.paint))
+            .then((text) => {
+              process.stdout.write(`${text}\n`);
+              this.server.displayPrompt();
+            });
+        },
+      });
+    }
+  }
+
+  /** An error that no line waits for. */
+  private stray(error: unknown): void {
+    if (error instanceof TelosError && error.code === 'CANCELLED') return;
+    this.aside(showError(error, this.paint));
+  }
+
+  /** A line that is not an answer: the prompt and what is being typed come back after it. */
+  private aside(text: string): void {
+    process.stdout.write(`\r\x1b[K${text}\n`);
+    if (!this.evaluator.running) this.server.displayPrompt(true);
+  }
+}
