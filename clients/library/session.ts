@@ -41,6 +41,7 @@ import {
 import {
   Request,
   STATE,
+  endings,
   type AskSpec,
   type QuerySpec,
   type SessionLimits,
