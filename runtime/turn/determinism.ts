@@ -1,5 +1,5 @@
 /**
- * Time, chance and fresh ids as a function of the message alone, so that a retry sees what the first try saw.
+ * Chance and fresh ids as a function of the message alone, so that a retry sees what the first try saw.
  * Chance: sfc32 (Chris Doty-Humphrey, PractRand), seeded from session and number by splitmix32.
  */
 import type { Oid, SessionId } from '../../protocol/index.js';
@@ -33,32 +33,6 @@ export function seededRandom(session: number, no: number): () => number {
   };
   for (let i = 0; i < 12; i++) next();
   return next;
-}
-
-/** `Date` whose now is `time`. Instances are plain dates of the realm. */
-export function fixedDate(time: number): object {
-  const RealDate = Date;
-  function TelosDate(...parts: unknown[]): unknown {
-    if (new.target === undefined) return new RealDate(time).toString();
-    return parts.length === 0 ? new RealDate(time) : Reflect.construct(RealDate, parts);
-  }
-  Object.defineProperties(TelosDate, {
-    now: { value: Object.freeze(() => time) },
-    parse: { value: RealDate.parse },
-    UTC: { value: RealDate.UTC },
-    prototype: { value: RealDate.prototype, writable: false },
-    name: { value: 'Date' },
-    length: { value: 7 },
-  });
-  return Object.freeze(TelosDate);
-}
-
-const mathProperties = Object.getOwnPropertyDescriptors(Math);
-
-/** `Math` whose `random` draws from the message's own chance. */
-export function fixedMath(random: () => number): object {
-  const own: PropertyDescriptorMap = { ...mathProperties, random: { value: Object.freeze(() => random()), enumerable: false } };
-  return Object.freeze(Object.create(Object.prototype, own) as object);
 }
 
 /** Ids of what a message creates: the same in every try, and in no other message. */

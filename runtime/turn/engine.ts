@@ -1,12 +1,12 @@
 /**
- * Runs turns. Owns: the meter of running time and the check that every turn makes progress. Pure: clock, deferral, state, services and code come
+ * Runs turns. Owns: the check that every turn makes progress, and whose rejections nobody handled. Pure: clock, deferral, state, services and code come
  * through ports.
  */
+import { leaveMethods } from '../compartment/index.js';
 import type { Attempt } from '../../protocol/index.js';
 import type { Carried } from './carried.js';
 import type { Frame } from './frame.js';
 import { turnOfFailure } from './failure.js';
-import { Meter } from './meter.js';
 import type { TurnLimits, TurnMessage, TurnPorts } from './ports.js';
 import { Turn } from './turn.js';
 
@@ -14,7 +14,6 @@ import { Turn } from './turn.js';
 export type Primitive = (frame: Frame, args: readonly unknown[]) => Promise<Carried> | Carried;
 
 export class Engine {
-  readonly #meter: Meter;
   #watched: Turn[] = [];
   readonly #rejected = new WeakMap<object, Turn>();
 
@@ -22,9 +21,7 @@ export class Engine {
     readonly ports: TurnPorts,
     readonly limits: TurnLimits,
     private readonly primitives: ReadonlyMap<string, Primitive>,
-  ) {
-    this.#meter = new Meter(() => ports.clock());
-  }
+  ) {}
 
   newTurn(message: TurnMessage, attempt: Attempt): Turn {
     return new Turn(this, message, attempt);
@@ -32,13 +29,13 @@ export class Engine {
 
   /** Code of this turn runs from now on, until the event loop comes round. */
   entered(turn: Turn): void {
-    this.#meter.enter(turn);
+    turn.meter.enter();
     this.#watched.push(turn);
     if (this.#watched.length === 1) this.ports.defer(() => this.#comeRound());
   }
 
   #comeRound(): void {
-    this.#meter.enter(null);
+    leaveMethods();
     const watched = this.#watched;
     this.#watched = [];
     for (const turn of watched) turn.checkProgress();

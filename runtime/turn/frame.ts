@@ -7,6 +7,7 @@
  *       below it, before its caller sees the error.
  *   F3  Arguments and answers are carried (carried.ts); a change of a working copy is written, or an error: never lost (copies.ts).
  */
+import type { MethodContext } from '../compartment/index.js';
 import type { Bytes, Content, Oid } from '../../protocol/index.js';
 import { encodePlainArgs, SentArgs, type ArgList, type Receiver } from './args.js';
 import { carriedOf, plain, Ref, type Carried } from './carried.js';
@@ -15,7 +16,7 @@ import { Copies } from './copies.js';
 import { undoAll, type Log, type Owner, type Undoable } from './effects.js';
 import { toFailure } from './failure.js';
 import { Handle, makeHandle, makeSelf, type HandleOwner, type SelfTarget } from './handle.js';
-import type { MethodContext } from './ports.js';
+import type { TurnMeter } from './turn-meter.js';
 import { makePowers } from './powers.js';
 import { serviceKey } from './service.js';
 import type { Turn } from './turn.js';
@@ -27,7 +28,7 @@ import { LOBBY, NOT_UNDERSTOOD_SELECTOR } from './wellknown.js';
 const noop = (): void => undefined;
 
 export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Receiver {
-  readonly fuel: () => void;
+  readonly meter: TurnMeter;
   readonly depth: number;
   endedInto: Frame | null = null;
   over = false;
@@ -49,7 +50,7 @@ export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Rec
     readonly selector: string,
     private readonly position: number,
   ) {
-    this.fuel = turn.fuel;
+    this.meter = turn.meter;
     this.depth = caller === null ? 0 : caller.depth + 1;
   }
 
@@ -278,8 +279,13 @@ export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Rec
     }
   }
 
-  isDataSlot(slot: string): boolean {
-    const kind = this.findSlot(slot)?.kind;
+  hasOwnSlot(slot: string): boolean {
+    this.alive();
+    return this.ownView.own(slot) !== undefined;
+  }
+
+  isOwnData(slot: string): boolean {
+    const kind = isParentSlot(slot) ? undefined : this.ownView.own(slot)?.kind;
     return kind === KIND.PLAIN || kind === KIND.BOX || kind === KIND.REFERENCE;
   }
 

@@ -37,7 +37,9 @@ export interface SelfTarget {
   writeSlot(slot: string, value: unknown): void;
   deleteSlot(slot: string): boolean;
   listSlots(): string[];
-  isDataSlot(slot: string): boolean;
+  hasOwnSlot(slot: string): boolean;
+  /** Shown by `Object.keys` and copied by a spread: neither code nor parents are. */
+  isOwnData(slot: string): boolean;
   refuse(what: string): Error;
 }
 
@@ -99,8 +101,8 @@ const selfTraps: ProxyHandler<SelfTarget> = {
   deleteProperty: (frame, key) => typeof key === 'string' && frame.deleteSlot(key),
   ownKeys: (frame) => frame.listSlots(),
   getOwnPropertyDescriptor(frame, key) {
-    if (typeof key === 'symbol' || !frame.listSlots().includes(key)) return undefined;
-    return { value: frame.readSlot(key), writable: true, enumerable: frame.isDataSlot(key), configurable: true };
+    if (typeof key === 'symbol' || !frame.hasOwnSlot(key)) return undefined;
+    return { value: frame.readSlot(key), writable: true, enumerable: frame.isOwnData(key), configurable: true };
   },
 };
 

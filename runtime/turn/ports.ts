@@ -1,5 +1,6 @@
 /** What a turn is given, what it needs from its host, and what it ends in. */
 import type { Attempt, Bytes, CommitBody, Content, NameState, Oid, Origin, SessionId } from '../../protocol/index.js';
+import type { CompiledMethod } from '../compartment/index.js';
 import type { CachedObject } from './object.js';
 
 /** The message that a turn handles. Each try of it is another turn. */
@@ -25,20 +26,10 @@ export interface RecordedAnswer {
   readonly body: Content;
 }
 
-/** What code sees of its call; see runtime/compartment. */
-export interface MethodContext {
-  /** Charges one unit. @throws when the turn may run no longer */
-  fuel(): void;
-  readonly image: object;
-  readonly Date: unknown;
-  readonly Math: unknown;
-}
-
-export type CompiledMethod = (context: MethodContext) => (self: unknown, ...args: unknown[]) => unknown;
-
 export interface TurnLimits {
   readonly runTimeMs: number;
   readonly fuel: number;
+  readonly maxGrowBytes: number;
   readonly maxSends: number;
   readonly maxDepth: number;
   readonly maxWrites: number;
@@ -57,8 +48,6 @@ export interface TurnPorts {
   waiting(turn: unknown): void;
   /** @throws TelosError BAD_SOURCE */
   compile(source: string): CompiledMethod;
-  /** Monotonic, ms. */
-  clock(): number;
   /** Runs `task` in a later turn of the event loop, after all microtasks. */
   defer(task: () => void): void;
 }

@@ -6,7 +6,7 @@
  *   U2  Every look at shared state is a read of the commit, also what was absent (view.ts).
  *   U3  A turn ends once; from then on everything that it gave to method code is dead.
  *   U4  It ends by itself: method code that neither runs nor waits for load or service is STALLED.
- *   U5  Running time and fuel are bounded; once over, every further charge throws, so that catching it does not help.
+ *   U5  Running time, fuel and growth are bounded (compartment/meter.ts); who catches the error fails all the same.
  */
 import {
   type Attempt,
@@ -16,26 +16,25 @@ import {
   type SessionId,
   type WireError,
 } from '../../protocol/index.js';
+import { leaveMethods, makeDate, makeMath, type CompiledMethod } from '../compartment/index.js';
 import { WireArgs } from './args.js';
 import { contentOf, type Carried } from './carried.js';
 import type { Cell } from './cell.js';
 import { Codec } from './codec.js';
 import { buildCommit, NO_WRITES, type TurnWrites } from './commit.js';
-import { fixedDate, fixedMath, IdSource, seededRandom } from './determinism.js';
+import { IdSource, seededRandom } from './determinism.js';
 import type { Creation, Departure } from './effects.js';
 import type { Engine } from './engine.js';
 import { failure, failureOf, toWire } from './failure.js';
 import { Frame } from './frame.js';
 import { Lookup } from './lookup.js';
-import type { Metered } from './meter.js';
-import type { CompiledMethod, Outcome, RecordedAnswer, ServiceRequest, TurnLimits, TurnMessage } from './ports.js';
+import type { Outcome, RecordedAnswer, ServiceRequest, TurnLimits, TurnMessage } from './ports.js';
+import { TurnMeter, type MeteredTurn } from './turn-meter.js';
 import { NameView, ObjectView, type ViewOwner } from './view.js';
 
-/** Charges between two looks at the clock; a power of two. */
-const CLOCK_EVERY = 1024;
 const MAX_LOG_LINES = 1000;
 
-export class Turn implements ViewOwner, Metered {
+export class Turn implements ViewOwner, MeteredTurn {
   readonly views = new Map<Oid, ObjectView>();
   readonly names = new Map<string, NameView>();
   readonly creations: Creation[] = [];
@@ -43,15 +42,13 @@ export class Turn implements ViewOwner, Metered {
   readonly logged: string[] = [];
   readonly lookup = new Lookup(this);
   readonly codec: Codec;
-  readonly fuel: () => void;
+  readonly meter: TurnMeter;
   readonly limits: TurnLimits;
   /** Frames that hold working copies: looked at once more before the commit. */
   readonly framesWithCopies: Frame[] = [];
-  used = 0;
   over = false;
   /** Waits for loads and services that are under way. */
   waits = 0;
-  fuelLeft: number;
   writesLeft: number;
   sendsLeft: number;
   /** Sends of this turn that failed: its end then waits for rejections that nobody handles. */
@@ -74,14 +71,10 @@ export class Turn implements ViewOwner, Metered {
   ) {
     const { limits } = engine;
     this.limits = limits;
-    this.fuelLeft = limits.fuel;
     this.writesLeft = limits.maxWrites;
     this.sendsLeft = limits.maxSends;
     this.codec = new Codec(this);
-    this.fuel = () => {
-      if (this.over) throw this.error();
-      if ((--this.fuelLeft & (CLOCK_EVERY - 1)) === 0) this.#checkBudget();
-    };
+    this.meter = new TurnMeter(limits, this);
   }
 
   // ---- life ------------------------------------------------------------------------------------------------------------------
@@ -101,6 +94,7 @@ export class Turn implements ViewOwner, Metered {
     try {
       carried = await this.#handle();
       if (this.failedSends > 0) await this.#drained();
+      if (this.meter.error) throw this.meter.error;
       const lost = this.#firstUnhandled();
       if (lost !== undefined) throw lost;
       for (const frame of this.framesWithCopies) frame.checkCopies();
@@ -136,6 +130,8 @@ export class Turn implements ViewOwner, Metered {
   end(outcome: Outcome): void {
     if (this.over) return;
     this.over = true;
+    this.meter.stop();
+    leaveMethods();
     for (const view of this.views.values()) if (view.object !== null) view.object.pins--;
     this.#settle?.(outcome);
   }
@@ -182,23 +178,21 @@ export class Turn implements ViewOwner, Metered {
   /** Called when the event loop has come round: code that neither ran to its end nor waits will never do. */
   checkProgress(): void {
     if (this.over || this.waits > 0) return;
+    if (this.meter.error) {
+      this.fatal('BUDGET', this.meter.error.message);
+      return;
+    }
     this.fatal('STALLED', `${this.message.target || 'the function'}.${this.message.selector} waits for a promise that nothing can settle`);
   }
 
   // ---- budget ------------------------------------------------------------------------------------------------------------------
-
-  #checkBudget(): void {
-    if (this.fuelLeft <= 0) throw this.fatal('BUDGET', `the turn used more than ${this.limits.fuel} units of fuel (turn.fuel)`);
-    this.engine.entered(this);
-    if (this.used > this.limits.runTimeMs) throw this.fatal('BUDGET', `the turn ran longer than ${this.limits.runTimeMs} ms (turn.run_time_ms)`);
-  }
 
   countSend(depth: number): void {
     if (--this.sendsLeft < 0) throw this.fatal('BUDGET', `the turn sent more than ${this.limits.maxSends} messages (turn.max_sends)`);
     if (depth > this.limits.maxDepth) {
       throw this.failure('TOO_DEEP', `sends are nested deeper than ${this.limits.maxDepth} (turn.max_depth)`);
     }
-    if ((this.sendsLeft & 63) === 0) this.#checkBudget();
+    this.meter.on();
   }
 
   countWrite(): void {
@@ -346,11 +340,11 @@ export class Turn implements ViewOwner, Metered {
   }
 
   get date(): object {
-    return (this.#date ??= fixedDate(this.message.time));
+    return (this.#date ??= makeDate(this.message.time));
   }
 
   get math(): object {
-    return (this.#math ??= fixedMath(seededRandom(this.message.session, this.message.no)));
+    return (this.#math ??= makeMath(seededRandom(this.message.session, this.message.no)));
   }
 
   log(line: string): void {

@@ -21,7 +21,6 @@ import {
   CachedObject,
   Engine,
   standardPrimitives,
-  type CompiledMethod,
   type Outcome,
   type Primitive,
   type RecordedAnswer,
@@ -30,11 +29,13 @@ import {
   type TurnLimits,
   type TurnPorts,
 } from '../../runtime/turn/index.js';
+import type { CompiledMethod } from '../../runtime/compartment/index.js';
 import { genesisObjects } from '../../runtime/genesis/index.js';
 
 export const limits: TurnLimits = {
   runTimeMs: 1000,
   fuel: 1_000_000,
+  maxGrowBytes: 64 << 20,
   maxSends: 10_000,
   maxDepth: 256,
   maxWrites: 10_000,
@@ -57,7 +58,7 @@ export function compileOpen(source: string): CompiledMethod {
   return (context) => {
     const method = factory(context, context.image, context.Date, context.Math);
     return (...args) => {
-      context.fuel();
+      context.meter.on();
       return method(...args);
     };
   };
@@ -75,7 +76,6 @@ export class World implements TurnPorts {
   readonly engine: Engine;
   answer: (request: ServiceRequest) => RecordedAnswer = () => ({ ok: true, body: null });
   compile = compileOpen;
-  now = 0;
   #attempts = 0;
   #messages = 0;
 
@@ -136,10 +136,6 @@ export class World implements TurnPorts {
 
   waiting(): void {
     // One turn at a time.
-  }
-
-  clock(): number {
-    return this.now === 0 ? performance.now() : this.now;
   }
 
   defer(task: () => void): void {
