@@ -57,7 +57,9 @@ export function prepare() {
   if (major < 20) fail(`Node ${process.versions.node} is too old: TelOS needs Node 20.15 or newer`);
   if (!installed()) {
     process.stderr.write('installing packages …\n');
-    if (!npm(['ci', '--no-fund', '--no-audit'], 2)) fail('`npm ci` failed: see its messages above');
+    // Not `npm ci`: it refuses a lock file that was made where a registry lacks the optional binaries of other systems. This takes the
+    // versions of the lock file as well, and leaves it as it is.
+    if (!npm(['install', '--no-save', '--no-fund', '--no-audit'], 2)) fail('`npm install` failed: see its messages above');
   }
   const compiler = path('node_modules', 'typescript', 'lib', 'tsc.js');
   if (!run(process.execPath, [compiler, '-p', path('tsconfig.build.json')], 2))
