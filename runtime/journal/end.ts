@@ -11,11 +11,13 @@ import { asBuffer, CHAIN_BYTES, checkOrder, EMPTY_CHAIN, nextChain, sealRecord, 
 export interface JournalEnd {
   readonly seq: Seq;
   readonly chain: Buffer;
+  /** First turn of the last commit record: its key. */
+  readonly first: Seq;
   /** Groups appended in the life of the image. */
   readonly groups: number;
 }
 
-export const NEW_END: JournalEnd = { seq: 0 as Seq, chain: EMPTY_CHAIN, groups: 0 };
+export const NEW_END: JournalEnd = { seq: 0 as Seq, chain: EMPTY_CHAIN, first: 0 as Seq, groups: 0 };
 
 const CHAIN_KEY = keys.meta('chain');
 const GENERATION_KEY = keys.meta('generation');
@@ -23,7 +25,7 @@ const IMAGE_KEY = keys.meta('image');
 
 export const META_KEYS: readonly Key[] = [CHAIN_KEY, GENERATION_KEY, IMAGE_KEY];
 
-const encodeEnd = (end: JournalEnd): Buffer => encodeRecord([end.seq, end.chain, end.groups]);
+const encodeEnd = (end: JournalEnd): Buffer => encodeRecord([end.seq, end.chain, end.first, end.groups]);
 
 export interface JournalMeta {
   readonly end: JournalEnd;
@@ -35,10 +37,10 @@ export interface JournalMeta {
 export function readMeta(values: readonly (Buffer | undefined)[]): JournalMeta | undefined {
   const [chain, generation, image] = values;
   if (chain === undefined || generation === undefined || image === undefined) return undefined;
-  const [seq, hash, groups] = decodeRecord<[Seq, Uint8Array, number]>(chain, 'm chain');
+  const [seq, hash, first, groups] = decodeRecord<[Seq, Uint8Array, Seq, number]>(chain, 'm chain');
   if (!(hash instanceof Uint8Array) || hash.length !== CHAIN_BYTES) throw new TelosError('DAMAGED', 'meta field chain holds no chain hash');
   return {
-    end: { seq, chain: Buffer.from(hash), groups },
+    end: { seq, chain: Buffer.from(hash), first, groups },
     generation: decodeRecord<[number]>(generation, 'm generation')[0],
     imageId: decodeRecord<[string]>(image, 'm image')[0],
   };
@@ -64,14 +66,15 @@ export interface SealedGroup {
 export function sealGroup(end: JournalEnd, group: GroupWrite): SealedGroup {
   checkOrder(end.seq, group);
   const puts = group.puts.map(([key, value]) => seal(key, value));
-  let { seq, chain } = end;
+  let { seq, chain, first } = end;
   if (group.record !== null) {
     const key = keys.record(group.firstSeq);
     chain = nextChain(chain, group.record);
     seq = group.lastSeq;
+    first = group.firstSeq;
     puts.push([key, sealRecord(key, group.record, chain)]);
   }
-  const next = { seq, chain, groups: end.groups + 1 };
+  const next = { seq, chain, first, groups: end.groups + 1 };
   puts.push(seal(CHAIN_KEY, encodeEnd(next)));
   let bytes = 0;
   for (const [key, value] of puts) bytes += key.length + value.length;

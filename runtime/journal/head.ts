@@ -2,7 +2,7 @@
  * Owns: the file `head`, which says how far the journal has reached, and gives each life of the kernel its incarnation.
  *
  *     offset 0 and 4096, one slot each, the rest of the file zero; all numbers big-endian
- *     0 'TLHD'   4 generation:4   8 stamp:8   16 seq:8   24 groups:8   32 incarnation:8   40 chain:32   72 CRC:4 over 0..71
+ *     0 'TLHD'   4 generation:4   8 stamp:8   16 seq:8   24 first:8   32 groups:8   40 incarnation:8   48 chain:32   80 CRC:4 over 0..79
  *
  *   H1  It never says more than what is durable in the journal: a group's slot is written after the group was synced.
  *   H2  Between two syncs only one slot is overwritten; the other holds what was synced last. So a torn write costs nothing.
@@ -18,8 +18,9 @@ import { GENERATION } from './records.js';
 
 const MAGIC = 'TLHD';
 const SLOT_STRIDE = 4096;
-const SLOT_BYTES = 76;
-const CRC_OFFSET = 72;
+const SLOT_BYTES = 84;
+const CHAIN_OFFSET = 48;
+const CRC_OFFSET = 80;
 
 export interface HeadState extends JournalEnd {
   readonly generation: number;
@@ -36,9 +37,10 @@ function encodeSlot(slot: Slot): Buffer {
   bytes.writeUInt32BE(slot.generation, 4);
   bytes.writeBigUInt64BE(BigInt(slot.stamp), 8);
   bytes.writeBigUInt64BE(BigInt(slot.seq), 16);
-  bytes.writeBigUInt64BE(BigInt(slot.groups), 24);
-  bytes.writeBigUInt64BE(BigInt(slot.incarnation), 32);
-  slot.chain.copy(bytes, 40);
+  bytes.writeBigUInt64BE(BigInt(slot.first), 24);
+  bytes.writeBigUInt64BE(BigInt(slot.groups), 32);
+  bytes.writeBigUInt64BE(BigInt(slot.incarnation), 40);
+  slot.chain.copy(bytes, CHAIN_OFFSET);
   bytes.writeUInt32BE(crc32(bytes.subarray(0, CRC_OFFSET)), CRC_OFFSET);
   return bytes;
 }
@@ -52,9 +54,10 @@ function decodeSlot(page: Buffer): Slot | undefined {
     generation: page.readUInt32BE(4),
     stamp: Number(page.readBigUInt64BE(8)),
     seq: Number(page.readBigUInt64BE(16)) as Seq,
-    groups: Number(page.readBigUInt64BE(24)),
-    incarnation: Number(page.readBigUInt64BE(32)),
-    chain: Buffer.from(page.subarray(40, CRC_OFFSET)),
+    first: Number(page.readBigUInt64BE(24)) as Seq,
+    groups: Number(page.readBigUInt64BE(32)),
+    incarnation: Number(page.readBigUInt64BE(40)),
+    chain: Buffer.from(page.subarray(CHAIN_OFFSET, CRC_OFFSET)),
   };
 }
 

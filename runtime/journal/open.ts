@@ -1,13 +1,14 @@
 /**
  * Opening an image's journal: find damage first, write after.
  *
- *   1. take the journal's lock           5. read everything through, if it is small enough
- *   2. read `head`                       6. see whether there is room to write
- *   3. open for reading only             7. open for writing
- *   4. compare its end with `head`       8. raise the incarnation in `head`, synced
+ *   1. take the journal's lock            5. compare its end with `head`, read every key if it is small enough
+ *   2. read `head`                        6. see whether there is room to write
+ *   3. open for reading only              7. open for writing
+ *   4. check its logs, and its tables     8. raise the incarnation in `head`, synced
  *
- * RocksDB opens a damaged log without an error and rewrites it without the rest; opened for reading only it leaves it as it is. So
- * nothing of the image is changed before step 7, and what step 7 sees must be what step 4 saw.
+ * RocksDB opens a damaged log without an error and rewrites it without what it could not read, be that at the end or in the middle;
+ * opened for reading only it leaves it as it is. So
+ * nothing of the image is changed before step 7, and what step 7 sees must be what step 5 saw.
  */
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -17,11 +18,11 @@ import { META_KEYS, NEW_END, readMeta, type JournalEnd, type JournalMeta } from 
 import { HeadFile, readHead, type HeadState } from './head.js';
 import { keys } from './keys.js';
 import type { JournalPort } from './port.js';
-import { decodeRecord, GENERATION, type GroupRecord } from './records.js';
+import { GENERATION } from './records.js';
 import { diskFull, freeReserve, hasRoom, makeReserve, needsReserve, reserveBytes } from './reserve.js';
 import { RocksJournal } from './rocks-journal.js';
 import { openDatabase, type Database, type DatabaseOptions } from './rocksdb.js';
-import { readThrough } from './read-through.js';
+import { checkLogs, checkTables, firstGap, readRows } from './read-through.js';
 import { describeKey, openRecord, openValue } from './seal.js';
 
 export type JournalLog = (level: 'info' | 'warn' | 'error', event: string, data: Record<string, unknown>) => void;
@@ -78,8 +79,10 @@ async function openLocked(paths: ImagePaths, options: JournalOptions, lock: Lock
   const small = journalBytes(paths.root) <= options.verifyAtOpenBytes;
   let meta: JournalMeta;
   try {
+    if (small) await checkTables(reader);
+    await checkLogsOf(reader, small);
     meta = await checkEnd(reader, paths, head.state);
-    if (small) await readThrough(reader);
+    if (small) await readRows(reader);
   } catch (error) {
     await reader.close();
     throw error;
@@ -105,6 +108,17 @@ async function openLocked(paths: ImagePaths, options: JournalOptions, lock: Lock
   }
 }
 
+/** `whole`: the tables were checked, so the turns that are missing can be named. */
+async function checkLogsOf(db: Database, whole: boolean): Promise<void> {
+  try {
+    await checkLogs(db);
+  } catch (error) {
+    const gap = whole && error instanceof TelosError && error.code === 'DAMAGED' ? await firstGap(db) : undefined;
+    if (gap === undefined) throw error;
+    throw new TelosError('DAMAGED', `${(error as TelosError).message}; turns ${gap[0]} to ${gap[1]} are missing`, { details: { seq: gap[0] }, cause: error });
+  }
+}
+
 /** J4: the journal reaches at least as far as `head`, and through the same record. */
 async function checkEnd(db: Database, paths: ImagePaths, head: HeadState): Promise<JournalMeta> {
   const meta = await readMetaOf(db);
@@ -120,7 +134,7 @@ async function checkEnd(db: Database, paths: ImagePaths, head: HeadState): Promi
       { details: { seq: end.seq + 1, end: end.seq, head: head.seq } },
     );
   }
-  const chain = end.seq === head.seq ? end.chain : await chainAt(db, head.seq);
+  const chain = end.seq === head.seq ? end.chain : await chainAt(db, head);
   if (!chain.equals(head.chain)) {
     throw new TelosError('DAMAGED', `the chain hash of turn ${head.seq} in ${paths.journal} is not the one in ${paths.head}: they do not belong together`, {
       details: { seq: head.seq },
@@ -134,15 +148,13 @@ const newestLog = (paths: ImagePaths): string => {
   return logs.sort().at(-1) ?? '(there is none)';
 };
 
-/** Chain hash behind the group that ends with turn `seq`. */
-async function chainAt(db: Database, seq: number): Promise<Buffer> {
+/** Chain hash behind the group that `head` names last. A look-up, since an iterator must not meet a damaged table. */
+async function chainAt(db: Database, { seq, first }: HeadState): Promise<Buffer> {
   if (seq === 0) return NEW_END.chain;
-  const [row] = await db.page({ gte: keys.record(0), lte: keys.record(seq), reverse: true }, 1);
-  if (row === undefined) throw new TelosError('DAMAGED', `the commit record of turn ${seq} is missing`);
-  const [record, chain] = openRecord(row[0], row[1]);
-  const [, firstSeq, , turns] = decodeRecord<GroupRecord>(record, describeKey(row[0]));
-  if (firstSeq + turns.length - 1 !== seq) throw new TelosError('DAMAGED', `${describeKey(row[0])} does not end with turn ${seq}`);
-  return chain;
+  const key = keys.record(first);
+  const [stored] = await db.getMany([key]);
+  if (stored === undefined) throw new TelosError('DAMAGED', `${describeKey(key)} is missing`, { details: { seq: first } });
+  return openRecord(key, stored)[1];
 }
 
 // ---- room ---------------------------------------------------------------------------------------------------------------------

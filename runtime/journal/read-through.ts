@@ -1,76 +1,139 @@
 /**
- * Reads every key of a journal: RocksDB opens a damaged table without an error, and its iterators skip the checksums of blocks.
- * So each value's own CRC is checked, and each key is looked up too, which makes RocksDB check block, index and filter.
+ * Finds damage before it is met. First the tables, block by block, without RocksDB (table-file.ts tells why); then, where everything is
+ * to be read, every key with its own CRC.
  */
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { setImmediate as nextTick } from 'node:timers/promises';
 import { TelosError } from '../../protocol/index.js';
+import { errnoOf } from '../image/index.js';
+import { rangeOf } from './keys.js';
 import type { Key } from './port.js';
+import { decodeRecord, type GroupRecord } from './records.js';
 import type { Database } from './rocksdb.js';
 import { describeKey, openValue } from './seal.js';
+import { checkLogFile } from './log-file.js';
+import { checkTableFile } from './table-file.js';
 
 const PAGE_ROWS = 1000;
 
-export type StoredRow = readonly [key: Key, stored: Buffer];
-
-export interface ReadThroughOptions {
-  /** Asked before each page: true ends the reading. */
+interface Damage {
+  /** Asked from time to time: true ends the reading. */
   readonly stopped?: () => boolean;
-  /** Sees every row, its CRC checked. */
-  readonly each?: (key: Key, stored: Buffer) => void;
-  /** Damage; without this it is thrown. Reading goes on where that is possible. */
+  /** Told of damage; without this it is thrown. Reading goes on where that is possible. */
   readonly damaged?: (error: TelosError) => void;
 }
 
-function atPlace(error: unknown, last: Key | undefined): unknown {
-  if (!(error instanceof TelosError) || error.code !== 'DAMAGED') return error;
-  const place = last === undefined ? 'at the first key' : `after ${describeKey(last)}`;
-  return new TelosError('DAMAGED', `${place}: ${error.message}`, { cause: error });
+export interface TableOptions extends Damage {
+  /** Awaited between the pieces that are read. */
+  readonly pause?: () => Promise<void>;
 }
 
-/** @throws TelosError DAMAGED naming the place, STORAGE_FAILED */
-export async function readThrough(db: Database, options: ReadThroughOptions = {}): Promise<void> {
-  let last: Key | undefined;
-  const report = (error: unknown): void => {
-    if (options.damaged === undefined || !(error instanceof TelosError) || error.code !== 'DAMAGED') throw error;
-    options.damaged(error);
-  };
-  while (options.stopped?.() !== true) {
-    let rows: StoredRow[];
+export interface RowOptions extends Damage {
+  /** Sees every row whose CRC is right. */
+  readonly each?: (key: Key, stored: Buffer) => void;
+}
+
+function report(error: unknown, { damaged }: Damage): void {
+  if (damaged === undefined || !(error instanceof TelosError) || error.code !== 'DAMAGED') throw error;
+  damaged(error);
+}
+
+/** Bytes of keys with numbers, by their letter. */
+const NUMERIC: Record<string, number> = { j: 9, q: 9, l: 9, d: 17, t: 17, s: 17 };
+
+/** Separators in an index may be shortened keys, with RocksDB's own suffix or without. */
+function nameKey(key: Uint8Array): string {
+  const length = NUMERIC[String.fromCharCode(key[0] ?? 0)];
+  return describeKey(length === undefined ? key.filter((byte) => byte >= 0x20 && byte < 0x7f) : key.subarray(0, length));
+}
+
+/** Tables that the database lives on: others are left over from a crash, and may be torn. */
+function liveTables(db: Database): string[] {
+  const listing = db.property('rocksdb.sstables');
+  return [...listing.matchAll(/^ *(\d+):\d+\[/gm)].map(([, number]) => join(db.location, `${(number as string).padStart(6, '0')}.sst`));
+}
+
+/**
+ * Checks all tables. @returns whether all were found to be whole
+ * @throws TelosError DAMAGED naming file, offset and keys, STORAGE_FAILED
+ */
+export async function checkTables(db: Database, options: TableOptions = {}): Promise<boolean> {
+  let whole = true;
+  for (const path of liveTables(db)) {
+    if (options.stopped?.() === true) return whole;
     try {
-      rows = await db.page(last === undefined ? {} : { gt: last }, PAGE_ROWS);
+      await checkTableFile(path, { nameKey, pause: () => options.pause?.() });
     } catch (error) {
-      return report(atPlace(error, last));
+      if (errnoOf(error) === 'ENOENT') continue; // compaction has replaced it meanwhile
+      report(error instanceof TelosError ? error : new TelosError('STORAGE_FAILED', `could not read ${path}: ${String(error)}`), options);
+      whole = false;
     }
+  }
+  return whole;
+}
+
+/** Logs that the database has still to read when it opens. */
+function liveLogs(db: Database): string[] {
+  const first = Number(db.property('rocksdb.min-log-number-to-keep'));
+  const numbers = readdirSync(db.location).flatMap((file) => (/^\d+\.log$/.test(file) ? [parseInt(file, 10)] : []));
+  return numbers
+    .filter((number) => number >= first)
+    .sort((a, b) => a - b)
+    .map((number) => join(db.location, `${String(number).padStart(6, '0')}.log`));
+}
+
+/** Checks all logs of a database that is open for reading only. @returns and @throws as checkTables */
+export async function checkLogs(db: Database, options: Damage = {}): Promise<boolean> {
+  const logs = liveLogs(db);
+  let whole = true;
+  for (const [i, path] of logs.entries()) {
+    try {
+      await checkLogFile(path, i === logs.length - 1);
+    } catch (error) {
+      report(error instanceof TelosError ? error : new TelosError('STORAGE_FAILED', `could not read ${path}: ${String(error)}`), options);
+      whole = false;
+    }
+  }
+  return whole;
+}
+
+/** Reads every key. Only after `checkTables`. @throws TelosError DAMAGED naming the key, STORAGE_FAILED */
+export async function readRows(db: Database, options: RowOptions = {}): Promise<void> {
+  let last: Key | undefined;
+  while (options.stopped?.() !== true) {
+    const rows = await db.page(last === undefined ? {} : { gt: last }, PAGE_ROWS);
     if (rows.length === 0) return;
-    for (const [key, stored] of rows) checkRow(key, stored, options, report);
-    await checkLookUp(db, rows, report);
+    for (const [key, stored] of rows) readRow(key, stored, options);
     last = rows[rows.length - 1]?.[0];
     await nextTick();
   }
 }
 
-function checkRow(key: Key, stored: Buffer, options: ReadThroughOptions, report: (error: unknown) => void): void {
+function readRow(key: Key, stored: Buffer, options: RowOptions): void {
   try {
     openValue(key, stored);
   } catch (error) {
-    return report(error);
+    report(error, options);
+    return;
   }
   options.each?.(key, stored);
 }
 
-async function checkLookUp(db: Database, rows: readonly StoredRow[], report: (error: unknown) => void): Promise<void> {
-  const first = rows[0]?.[0] as Key;
-  try {
-    const found = await db.getMany(
-      rows.map(([key]) => key),
-      false,
-    );
-    const missing = found.indexOf(undefined);
-    if (missing >= 0) {
-      const key = rows[missing]?.[0] as Key;
-      report(new TelosError('DAMAGED', `${describeKey(key)} stands in the journal but is not found when asked for`));
+/** The first turns that are missing between others. Only after `checkTables`. */
+export async function firstGap(db: Database): Promise<[from: number, to: number] | undefined> {
+  const { gte, lt } = rangeOf('j');
+  let range: { gte?: Key; gt?: Key; lt: Key } = { gte, lt };
+  let next = 1;
+  for (;;) {
+    const rows = await db.page(range, PAGE_ROWS);
+    for (const [key, stored] of rows) {
+      const [, first, , turns] = decodeRecord<GroupRecord>(openValue(key, stored), describeKey(key));
+      if (first > next) return [next, first - 1];
+      next = first + turns.length;
     }
-  } catch (error) {
-    report(error instanceof TelosError && error.code === 'DAMAGED' ? new TelosError('DAMAGED', `at or after ${describeKey(first)}: ${error.message}`) : error);
+    const last = rows[rows.length - 1];
+    if (last === undefined) return undefined;
+    range = { gt: last[0], lt };
   }
 }

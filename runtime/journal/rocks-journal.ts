@@ -5,15 +5,19 @@
  *   A1  After the first failed append no other is tried: what RocksDB holds in memory and what the disk holds may differ.
  *   A2  `head` is written after the group is durable, and synced every `headSyncMs` and at close.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { TelosError } from '../../protocol/index.js';
 import type { Lock } from '../image/index.js';
 import { sealGroup, type JournalEnd, type JournalMeta } from './end.js';
 import type { HeadFile } from './head.js';
 import type { JournalOptions } from './open.js';
 import type { GroupWrite, ImageIdentity, JournalPort, JournalStats, Key, KeyRange } from './port.js';
-import { readThrough } from './read-through.js';
+import { checkTables } from './read-through.js';
 import type { Database } from './rocksdb.js';
 import { describeKey, openValue } from './seal.js';
+
+/** Between two pieces of a table that is checked while the journal serves. */
+const PAUSE_MS = 4;
 
 export interface JournalParts {
   readonly db: Database;
@@ -25,7 +29,7 @@ export interface JournalParts {
   readonly refusal: TelosError | null;
   readonly lock: Lock;
   readonly options: JournalOptions;
-  /** Not read through yet. */
+  /** Its tables were not checked yet. */
   readonly unread: boolean;
 }
 
@@ -144,8 +148,9 @@ export class RocksJournal implements JournalPort {
 
   #readInBackground(): void {
     const { db, options } = this.#parts;
-    readThrough(db, { stopped: () => this.#closed !== null }).then(
-      () => options.log?.('info', 'journal.readThrough', { complete: this.#closed === null }),
+    const stopped = (): boolean => this.#closed !== null;
+    checkTables(db, { stopped, pause: () => sleep(PAUSE_MS, undefined, { ref: false }) }).then(
+      () => options.log?.('info', 'journal.tablesChecked', { complete: !stopped() }),
       (error: unknown) => {
         if (this.#closed !== null) return;
         const damage = TelosError.from(error, 'STORAGE_FAILED');

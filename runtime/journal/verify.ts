@@ -11,7 +11,7 @@ import { auditObjects } from './audit-objects.js';
 import { readHead, type HeadContent } from './head.js';
 import { imageExists, journalBytes, readMetaOf } from './open.js';
 import { Ledger } from './ledger.js';
-import { readThrough } from './read-through.js';
+import { checkLogs, checkTables, readRows } from './read-through.js';
 import { openDatabase, type Database, type DatabaseOptions } from './rocksdb.js';
 
 export interface Problem {
@@ -29,6 +29,8 @@ export interface VerifyReport {
 }
 
 export interface VerifyOptions extends DatabaseOptions {
+  /** A kernel serves the image: read beside it, without its lock. RocksDB shows the state of one moment, which is a group's end. */
+  readonly live?: boolean;
   /** `done` keys or turns of about `total` (0: unknown). */
   readonly onProgress?: (phase: 'reading' | 'replaying', done: number, total: number) => void;
 }
@@ -59,11 +61,11 @@ class Problems {
 export async function verifyImage(dir: string, options: VerifyOptions): Promise<VerifyReport> {
   const paths = imagePaths(dir);
   if (!imageExists(dir)) throw new TelosError('NO_IMAGE', `${paths.root} holds no image`);
-  const lock = await acquireLock(dir, 'journal');
+  const lock = options.live === true ? undefined : await acquireLock(dir, 'journal');
   try {
     return await verifyLocked(paths, options);
   } finally {
-    lock.release();
+    lock?.release();
   }
 }
 
@@ -93,19 +95,25 @@ async function verifyLocked(paths: ImagePaths, options: VerifyOptions): Promise<
   return { ok: problems.list.length === 0, turns, objects, keys: rows, problems: problems.all() };
 }
 
+/** Damage found in a table or log names its file. */
+function placeOf({ details }: TelosError): string {
+  const file = typeof details === 'object' && details !== null && 'file' in details ? details.file : undefined;
+  return typeof file === 'string' ? `journal/${file}` : 'journal';
+}
+
 async function verifyDatabase(db: Database, paths: ImagePaths, head: HeadContent | undefined, ledger: Ledger, report: Report, options: VerifyOptions): Promise<void> {
+  const damaged = (error: TelosError): void => report(placeOf(error), error.message);
+  if (!(await checkTables(db, { damaged }))) return report('journal', 'its keys were not read, since RocksDB can not read a damaged table');
+  await checkLogs(db, { damaged });
   const meta = await noting(report, 'meta', () => readMetaOf(db));
   if (meta === undefined) report('meta', `the journal in ${paths.journal} has lost its meta fields`);
   ledger.expectEnd(meta, head?.state);
-  await readThrough(db, {
-    each: (key, stored) => {
-      ledger.row(key, stored);
-      if (ledger.rows % PROGRESS_EVERY === 0) options.onProgress?.('reading', ledger.rows, 0);
-    },
-    damaged: (error) => report('journal', error.message),
-  });
+  const each = (key: Buffer, stored: Buffer): void => {
+    ledger.row(key, stored);
+    if (ledger.rows % PROGRESS_EVERY === 0) options.onProgress?.('reading', ledger.rows, 0);
+  };
+  await noting(report, 'journal', () => readRows(db, { each, damaged }));
   ledger.finish();
-  await noting(report, 'journal', () =>
-    auditObjects(db, { bytes: journalBytes(paths.root), mark: ledger.mark, report, onTurns: (done) => options.onProgress?.('replaying', done, ledger.turns) }),
-  );
+  const onTurns = (done: number): void => options.onProgress?.('replaying', done, ledger.turns);
+  await noting(report, 'journal', () => auditObjects(db, { bytes: journalBytes(paths.root), mark: ledger.mark, report, onTurns }));
 }
