@@ -9,7 +9,6 @@ import { asks } from './asks.js';
 import { baseline } from './baseline-echo.js';
 import { machine, milliseconds, perSecond, table, type Row, type Settings } from './harness.js';
 import { nestedSends } from './nested-sends.js';
-import { nestedSends } from './nested-sends.js';
 import { opening } from './opening.js';
 import { turnCost } from './turn-cost.js';
 
@@ -41,7 +40,6 @@ const base = await baseline(settings);
 settings.say(`baseline: ${perSecond(base.echo.perSecond)} bare echoes, ${milliseconds(base.echoAlone.p50)} alone`);
 const rows: Row[] = [];
 if (wanted('asks')) rows.push(...(await asks(settings, base)));
-if (wanted('nested')) rows.push(...(await nestedSends(settings)));
 if (wanted('nested')) rows.push(...(await nestedSends(settings)));
 if (wanted('turns')) rows.push(...(await turnCost(settings)));
 if (wanted('opening')) rows.push(...(await opening(settings)));
