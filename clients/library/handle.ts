@@ -17,11 +17,11 @@ export type Handle = any;
 
 export type Send = (target: string, selector: string, args: unknown[]) => unknown;
 
-const targets = new WeakMap<object, string>();
+const references = new WeakMap<object, Reference>();
 
 /** The name or oid that a handle stands for, undefined for everything that is no handle. */
 export function targetOf(value: unknown): string | undefined {
-  return typeof value === 'object' && value !== null ? targets.get(value) : undefined;
+  return typeof value === 'object' && value !== null ? references.get(value)?.target : undefined;
 }
 
 /** What the Proxy stands on: seen by `util.inspect` only. */
@@ -32,8 +32,10 @@ class Reference {
     readonly show: (target: string) => string,
   ) {}
 
+  /** Called on the handle, not on what it stands on. */
   [inspect.custom](_depth: number, options: { stylize(text: string, style: string): string }): string {
-    return options.stylize(this.show(this.target), 'special');
+    const { show, target } = references.get(this) ?? this;
+    return options.stylize(show(target), 'special');
   }
 }
 
@@ -64,7 +66,8 @@ const traps: ProxyHandler<Reference> = {
 
 /** @param target name or oid @param show how a person reads it (a name where there is one) */
 export function makeHandle(target: string, send: Send, show: (target: string) => string = String): Handle {
-  const handle = new Proxy(new Reference(target, send, show), traps);
-  targets.set(handle, target);
+  const reference = new Reference(target, send, show);
+  const handle = new Proxy(reference, traps);
+  references.set(handle, reference);
   return handle;
 }
