@@ -22,10 +22,10 @@ class ValueReader extends Reader {
   busy = false;
   private options!: DecodeOptions;
 
-  read(bytes: Uint8Array, options: DecodeOptions): unknown {
+  read(bytes: Uint8Array, options: DecodeOptions, above: number): unknown {
     this.busy = true;
     this.options = options;
-    this.open(bytes, options.maxDepth ?? MAX_DEPTH);
+    this.open(bytes, (options.maxDepth ?? MAX_DEPTH) + above);
     try {
       const value = this.any();
       if (this.pos !== this.end) throw this.malformed('bytes are left over');
@@ -84,13 +84,13 @@ function acquire(): ValueReader {
 
 /** The value of a data slot or an answer. @throws TelosError MALFORMED, BAD_VALUE */
 export function decodeContent(content: Content, options: DecodeOptions): unknown {
-  return content instanceof Uint8Array ? acquire().read(content, options) : content;
+  return content instanceof Uint8Array ? acquire().read(content, options, 0) : content;
 }
 
 /** The arguments of a message. @throws TelosError MALFORMED, BAD_VALUE */
 export function decodeArgs(args: Bytes, options: DecodeOptions): unknown[] {
   if (args.length === 1 && args[0] === 0x90) return [];
-  const values = acquire().read(args, options);
+  const values = acquire().read(args, options, 1);
   if (!Array.isArray(values))
     throw new TelosError('MALFORMED', `arguments are ${typeof values} where a list is expected`);
   return values as unknown[];

@@ -29,10 +29,11 @@ const ARRAY = Array.prototype as object;
 const { apply } = Reflect;
 const wellFormed = Reflect.get(String.prototype, 'isWellFormed') as (this: string) => boolean;
 const isWellFormed = (text: string): boolean => apply(wellFormed, text, []);
-const functionToString = Reflect.get(Function.prototype, 'toString') as () => string;
+const functionToString = Reflect.get(Function.prototype, 'toString');
 const sourceOf = (made: unknown): string => apply(functionToString, made, []);
 const IDENTIFIER = /^[\p{ID_Start}_$][\p{ID_Continue}$]*$/u;
 const SHOWN = 60;
+const SHOWN_STEPS = 20;
 
 const quote = (text: string): string => JSON.stringify(text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text);
 
@@ -164,8 +165,8 @@ class Encoder {
       this.path[depth - 1] = i;
       this.any(value[i]);
     }
-    this.checkExtras(value, count);
     this.leave();
+    this.checkExtras(value, count);
   }
 
   private checkExtras(value: readonly unknown[], count: number): void {
@@ -193,8 +194,8 @@ class Encoder {
       this.key(key);
       this.any(property.value);
     }
-    this.checkHidden(value, own.length);
     this.leave();
+    this.checkHidden(value, own.length);
   }
 
   private key(key: string): void {
@@ -209,12 +210,16 @@ class Encoder {
   }
 
   private enter(value: object): void {
-    const depth = ++this.depth;
-    this.above[depth] = value;
-    if (depth > this.options.maxDepth) {
-      const cyclic = this.above.indexOf(value) !== depth;
-      throw this.bad(cyclic ? 'a cycle can not be stored' : `it is nested deeper than ${this.options.maxDepth}`);
+    const allowed = this.options.maxDepth + (this.list ? 1 : 0);
+    if (this.depth >= allowed) {
+      this.above[this.depth + 1] = value;
+      throw this.bad(
+        this.repeatedAt() === undefined
+          ? `it is nested deeper than ${this.options.maxDepth}`
+          : 'a cycle can not be stored',
+      );
     }
+    this.above[++this.depth] = value;
     if (this.writer.length > this.options.maxBytes) throw new TelosError('TOO_LARGE', '');
   }
 
@@ -223,14 +228,12 @@ class Encoder {
   }
 
   private bad(why: string): TelosError {
-    const cycle = this.firstRepeat();
-    const path = this.pathTo(cycle ?? this.depth);
-    return new TelosError('BAD_VALUE', `${path}: ${why}`);
+    return new TelosError('BAD_VALUE', `${this.pathTo(this.repeatedAt() ?? this.depth)}: ${why}`);
   }
 
   /** In a cycle, the depth at which it closes for the first time: the rest of the path is only its repetition. */
-  private firstRepeat(): number | undefined {
-    for (let depth = 1; depth <= this.depth; depth++) {
+  private repeatedAt(): number | undefined {
+    for (let depth = 1; depth <= this.depth + 1; depth++) {
       const value = this.above[depth];
       if (value !== undefined && this.above.indexOf(value) < depth) return depth - 1;
     }
@@ -239,6 +242,7 @@ class Encoder {
 
   private pathTo(depth: number): string {
     let path = this.options.place;
+    if (depth > SHOWN_STEPS) return `${path}… (${depth} levels down)`;
     for (let i = 0; i < depth; i++) {
       const step = this.path[i] as string | number;
       if (typeof step === 'number') path += `[${step}]`;

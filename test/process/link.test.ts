@@ -20,7 +20,11 @@ async function world(options: object = {}): Promise<World> {
   const server = await LinkPeer.start('server');
   const serverKeys = await server.do<Keys>('keys');
   const admitted = await server.do<Keys>('keys');
-  const { endpoint } = await server.do<{ endpoint: string }>('bind', { keys: serverKeys, admit: [admitted.publicKey], ...options });
+  const { endpoint } = await server.do<{ endpoint: string }>('bind', {
+    keys: serverKeys,
+    admit: [admitted.publicKey],
+    ...options,
+  });
   return { server, endpoint, serverKeys, admitted };
 }
 
@@ -48,7 +52,10 @@ async function rawUp(w: World): Promise<LinkPeer> {
 
 const codeOf = (message: string): string => Buffer.from(message, 'hex').toString('latin1');
 const refusedWith = (raw: LinkPeer, code: string) =>
-  raw.event('message', ({ parts }) => (parts as string[])[0] === '04' && codeOf((parts as string[])[1] as string).includes(code));
+  raw.event(
+    'message',
+    ({ parts }) => (parts as string[])[0] === '04' && codeOf((parts as string[])[1] as string).includes(code),
+  );
 
 async function echoes(client: LinkPeer, from: number, count: number): Promise<void> {
   const before = client.numbers().length;
@@ -116,8 +123,12 @@ describe('greeting', () => {
   test('port-in-use-is-an-error-with-its-code', async () => {
     const w = await world();
     const second = await LinkPeer.start('server');
-    await expect(second.do('bind', { keys: w.serverKeys, endpoint: w.endpoint })).rejects.toMatchObject({ code: 'PORT_IN_USE' });
-    await expect(second.do('bind', { keys: w.serverKeys, endpoint: 'nonsense' })).rejects.toMatchObject({ code: 'BAD_ARGUMENT' });
+    await expect(second.do('bind', { keys: w.serverKeys, endpoint: w.endpoint })).rejects.toMatchObject({
+      code: 'PORT_IN_USE',
+    });
+    await expect(second.do('bind', { keys: w.serverKeys, endpoint: 'nonsense' })).rejects.toMatchObject({
+      code: 'BAD_ARGUMENT',
+    });
   });
 });
 
@@ -150,7 +161,10 @@ describe('a peer that breaks the rules', () => {
     await client.event('welcomed');
     await router.do('send', { parts: [first[0], '03', await hex(router, [2, [16, 1, null, 0]])] });
     expect((await client.event('lost'))['why']).toMatch(/frame 2 came after frame 0/);
-    await router.event('message', ({ parts }) => (parts as string[])[0] !== first[0] && (parts as string[])[1] === '01');
+    await router.event(
+      'message',
+      ({ parts }) => (parts as string[])[0] !== first[0] && (parts as string[])[1] === '01',
+    );
     expect(client.count('work')).toBe(0);
   });
 
@@ -230,7 +244,7 @@ describe('silence', () => {
   });
 
   test('stopped-client-is-lost-and-greets-anew-when-it-goes-on', async () => {
-    const w = await world();
+    const w = await world({ liveness: 3 });
     const client = await connect(w);
     await client.event('welcomed');
     signal(client.pid, 'SIGSTOP');
@@ -242,7 +256,7 @@ describe('silence', () => {
 
   test('stopped-server-is-lost-and-found', async () => {
     const w = await world();
-    const client = await connect(w);
+    const client = await connect(w, { liveness: 3 });
     await client.event('welcomed');
     signal(w.server.pid, 'SIGSTOP');
     expect((await client.event('lost'))['why']).toMatch(/silent/);
@@ -252,8 +266,8 @@ describe('silence', () => {
   });
 
   test('judge-that-was-stopped-itself-renews-all-leases', async () => {
-    const w = await world();
-    const client = await connect(w, { liveness: 100 });
+    const w = await world({ liveness: 3 });
+    const client = await connect(w, { liveness: 3 });
     await client.event('welcomed');
     signal(client.pid, 'SIGSTOP');
     signal(w.server.pid, 'SIGSTOP');
@@ -285,7 +299,11 @@ describe('lanes', () => {
     const { peer } = await w.server.event('hello');
     await slow.event('welcomed');
     signal(slow.pid, 'SIGSTOP');
-    await until('a full lane', async () => (await w.server.do<{ taken: number }>('send', { peer, count: 100, size: 100_000 })).taken === 0, 30_000);
+    await until(
+      'a full lane',
+      async () => (await w.server.do<{ taken: number }>('send', { peer, count: 100, size: 100_000 })).taken === 0,
+      30_000,
+    );
     const client = await connect(w);
     const second = await w.server.event('hello', (heard) => heard['peer'] !== peer);
     await client.event('welcomed');

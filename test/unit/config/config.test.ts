@@ -1,0 +1,70 @@
+/** Configuration: defaults hold, files are in snake_case, what breaks a relation is refused by name. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  defaultConfig,
+  loadConfig,
+  loadImageConfig,
+  parseConfig,
+  RELATIONS,
+  toFileForm,
+} from '../../../config/index.js';
+
+const dir = mkdtempSync(join(tmpdir(), 'telos-config-'));
+afterAll(() => rmSync(dir, { recursive: true }));
+
+const file = (name: string, content: string): string => {
+  const path = join(dir, name);
+  writeFileSync(path, content);
+  return path;
+};
+const badConfig = (message: RegExp): Error =>
+  expect.objectContaining({ code: 'BAD_CONFIG', message: expect.stringMatching(message) as string }) as Error;
+
+test('defaults-hold-all-relations', () => {
+  expect(RELATIONS.filter(({ holds }) => !holds(defaultConfig))).toEqual([]);
+  expect(defaultConfig.link.heartbeatIntervalMs).toBe(1000);
+  expect(defaultConfig.supervisor.hosts).toBeGreaterThanOrEqual(1);
+});
+
+test('file-form-and-back', () => {
+  const form = toFileForm(defaultConfig);
+  expect((form['link'] as Record<string, unknown>)['heartbeat_interval_ms']).toBe(1000);
+  expect(parseConfig(form)).toEqual(defaultConfig);
+});
+
+test('file-named-by-environment-and-argument-first', () => {
+  const one = file('one.json', '{"kernel": {"shards": 8}}');
+  const two = file('two.json', '{"kernel": {"shards": 16}}');
+  expect(loadConfig({}).kernel.shards).toBe(64);
+  expect(loadConfig({ TELOS_CONFIG: one }).kernel.shards).toBe(8);
+  expect(loadConfig({ TELOS_CONFIG: one }, two).kernel.shards).toBe(16);
+});
+
+test('the-image-has-its-own', () => {
+  expect(loadImageConfig(dir, {}).kernel.shards).toBe(64);
+  file('config.json', '{"kernel": {"shards": 4}}');
+  expect(loadImageConfig(dir, {}).kernel.shards).toBe(4);
+  expect(loadImageConfig(dir, { TELOS_CONFIG: file('three.json', '{}') }).kernel.shards).toBe(64);
+});
+
+test.each<[string, unknown, RegExp]>([
+  ['busy-host-taken-for-dead', { turn: { run_time_ms: 1500 } }, /turn\.run_time_ms must be less than half/],
+  ['short-heartbeat', { link: { heartbeat_interval_ms: 100 } }, /turn\.run_time_ms/],
+  ['unknown-key', { link: { heartbeat: 1 } }, /link: Unrecognized key: "heartbeat"/],
+  ['unknown-group', { links: {} }, /Unrecognized key: "links"/],
+  ['text-for-a-number', { kernel: { max_group_turns: 'many' } }, /kernel\.max_group_turns: /],
+  ['fraction', { kernel: { strikes: 1.5 } }, /kernel\.strikes/],
+  ['negative', { host: { mailbox: -1 } }, /host\.mailbox/],
+  ['no-map', 5, /expected object/],
+  ['session-forgotten-too-early', { kernel: { session_expiry_ms: 1000 } }, /client_give_up_ms/],
+  ['body-larger-than-frame', { message: { max_body_bytes: 16777216 } }, /max_body_bytes/],
+])('%s', (_, data, message) => {
+  expect(() => parseConfig(data)).toThrow(badConfig(message));
+});
+
+test('unreadable-files', () => {
+  expect(() => loadConfig({ TELOS_CONFIG: join(dir, 'none.json') })).toThrow(badConfig(/none\.json: .*ENOENT/));
+  expect(() => loadConfig({ TELOS_CONFIG: file('broken.json', '{') })).toThrow(badConfig(/broken\.json: /));
+});
