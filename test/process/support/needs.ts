@@ -1,7 +1,7 @@
 /** Tests that need a program which a machine may lack: they are skipped there, and say so in their name, which `npm test` shows. */
 import { spawnSync } from 'node:child_process';
 
-type Body = () => Promise<void> | void;
+type Body = () => Promise<void>;
 
 /** `test`, or `test.skip` with the reason in the name. */
 export function testNeeding(what: string, has: boolean, name: string, body: Body, ms?: number): void {
