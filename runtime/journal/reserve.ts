@@ -2,17 +2,19 @@
  * Owns: the file `reserve`, twice the write buffer. On a full disk it is freed for the one thing that needs room before anything can be
  * freed: RocksDB writes its log out as a table when it opens.
  *
- *   V1  The journal is opened for writing only where, besides the reserve, there is room for one more write buffer; so a full disk
- *       means reading only, never a loop of reopening and failing.
+ *   V1  The journal is opened for writing only where, besides the reserve, there is room for one more write buffer and for a
+ *       compaction; so a full disk means reading only, never a loop of reopening and failing.
  *   V2  The reserve is made anew before the journal serves writes.
  */
 import { randomBytes } from 'node:crypto';
-import { rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { open, statfs } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { TelosError } from '../../protocol/index.js';
 import { fileError, imagePaths, isFull } from '../image/index.js';
 
+/** Write buffers that a compaction may take at once. */
+const COMPACTION_BUFFERS = 4;
 const CHUNK_BYTES = 1024 * 1024;
 
 export const reserveBytes = (writeBufferBytes: number): number => 2 * writeBufferBytes;
@@ -59,11 +61,23 @@ export async function makeReserve(path: string, bytes: number): Promise<boolean>
 
 export const freeReserve = (path: string): void => rmSync(path, { force: true });
 
+/** Bytes of tables and logs. */
+export function journalBytes(dir: string): number {
+  const { journal } = imagePaths(dir);
+  if (!existsSync(journal)) return 0;
+  let bytes = 0;
+  for (const file of readdirSync(journal)) bytes += sizeOf(join(journal, file));
+  return bytes;
+}
+
+/** What must be free besides the reserve: a compaction writes its tables before it deletes those that they replace. */
+const workBytes = (dir: string, writeBufferBytes: number): number => writeBufferBytes + Math.min(journalBytes(dir), COMPACTION_BUFFERS * writeBufferBytes);
+
 /** V1: may the journal be opened for writing? */
 export async function hasRoom(dir: string, writeBufferBytes: number): Promise<boolean> {
   const { root, reserve } = imagePaths(dir);
   const available = (await freeBytes(root)) + sizeOf(reserve);
-  return available >= reserveBytes(writeBufferBytes) + writeBufferBytes;
+  return available >= reserveBytes(writeBufferBytes) + workBytes(dir, writeBufferBytes);
 }
 
 /** Is there so little beside the reserve that opening for writing needs it? */
@@ -95,7 +109,7 @@ export async function roomAgain(dir: string, writeBufferBytes: number): Promise<
   return probe(`${reserve}.probe`, writeBufferBytes);
 }
 
-export const diskFull = (dir: string, writeBufferBytes: number): TelosError => {
-  const needed = Math.ceil((3 * writeBufferBytes) / 2 ** 20);
-  return new TelosError('DISK_FULL', `there is no room on the volume of ${dir}: an image needs ${needed} MiB besides its data`);
-};
+export function diskFull(dir: string, writeBufferBytes: number): TelosError {
+  const needed = Math.ceil((reserveBytes(writeBufferBytes) + workBytes(dir, writeBufferBytes)) / 2 ** 20);
+  return new TelosError('DISK_FULL', `there is no room on the volume of ${dir}: the image needs ${needed} MiB besides its data`);
+}

@@ -15,6 +15,7 @@ import type { GroupWrite, ImageIdentity, JournalPort, JournalStats, Key, KeyRang
 import { checkTables } from './read-through.js';
 import type { Database } from './rocksdb.js';
 import { describeKey, openValue } from './seal.js';
+import type { UncheckedLives } from './unchecked-lives.js';
 
 /** Between two pieces of a table that is checked while the journal serves. */
 const PAUSE_MS = 4;
@@ -29,8 +30,8 @@ export interface JournalParts {
   readonly refusal: TelosError | null;
   readonly lock: Lock;
   readonly options: JournalOptions;
-  /** Its tables were not checked yet. */
-  readonly unread: boolean;
+  /** Set when its tables were not checked yet. */
+  readonly unchecked: UncheckedLives | null;
 }
 
 export class RocksJournal implements JournalPort {
@@ -42,6 +43,7 @@ export class RocksJournal implements JournalPort {
   #bytes = 0;
   #appending: Promise<void> | null = null;
   #broken: TelosError | null;
+  #checking: Promise<void> | null = null;
   #closed: Promise<void> | null = null;
 
   constructor(parts: JournalParts) {
@@ -54,7 +56,7 @@ export class RocksJournal implements JournalPort {
       this.#timer = setInterval(() => this.#syncHead(), options.headSyncMs);
       this.#timer.unref();
     }
-    if (parts.unread && options.readOnly !== true) this.#readInBackground();
+    if (parts.unchecked !== null && options.readOnly !== true) this.#checkInBackground(parts.unchecked);
   }
 
   get readOnly(): boolean {
@@ -130,6 +132,7 @@ export class RocksJournal implements JournalPort {
   async #close(): Promise<void> {
     clearInterval(this.#timer);
     await this.#appending?.catch(() => undefined);
+    await this.#checking;
     this.#broken ??= new TelosError('STORAGE_FAILED', 'the journal is closed');
     try {
       await this.#parts.db.close();
@@ -146,18 +149,22 @@ export class RocksJournal implements JournalPort {
     });
   }
 
-  #readInBackground(): void {
+  #checkInBackground(unchecked: UncheckedLives): void {
     const { db, options } = this.#parts;
     const stopped = (): boolean => this.#closed !== null;
-    checkTables(db, { stopped, pause: () => sleep(PAUSE_MS, undefined, { ref: false }) }).then(
-      () => options.log?.('info', 'journal.tablesChecked', { complete: !stopped() }),
-      (error: unknown) => {
-        if (this.#closed !== null) return;
-        const damage = TelosError.from(error, 'STORAGE_FAILED');
-        this.#broken ??= damage;
-        options.log?.('error', 'journal.damaged', { error: damage.message });
-        options.onDamage?.(damage);
+    unchecked.begin();
+    this.#checking = checkTables(db, { stopped, pause: () => sleep(PAUSE_MS, undefined, { ref: false }) }).then(
+      () => {
+        unchecked.done();
+        options.log?.('info', 'journal.tablesChecked', { complete: !stopped() });
       },
+      (error: unknown) => this.#damaged(TelosError.from(error, 'STORAGE_FAILED')),
     );
+  }
+
+  #damaged(error: TelosError): void {
+    this.#broken ??= error;
+    this.#parts.options.log?.('error', 'journal.damaged', { error: error.message });
+    if (this.#closed === null) this.#parts.options.onDamage?.(error);
   }
 }

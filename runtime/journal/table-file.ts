@@ -95,7 +95,7 @@ function handlesOf(block: Uint8Array, sized: boolean): Handle[] {
     const value = cursor.at + unshared;
     const key = cursor.bytes.subarray(cursor.at, value);
     cursor.at = value;
-    handles.push({ ...cursor.handle(), key });
+    handles.push({ offset: cursor.varint(), size: cursor.varint(), key });
     if (size !== undefined) cursor.at = value + size;
   }
   return handles;
@@ -170,17 +170,18 @@ async function checkBlocks(file: Window, nameKey: (key: Uint8Array) => string): 
   const rest = handlesOf(await contentOf(file, metaindex), true).map(({ offset, size }) => ({ offset, size }));
   const all: Handle[] = [...data, ...rest, metaindex, index].sort((a, b) => a.offset - b.offset);
   let end = 0;
-  let before = 'the first key';
+  let before: Uint8Array | undefined;
   for (const handle of all) {
     if (handle.offset !== end) throw new RangeError(`a block is missing at ${end}`);
     const bytes = file.peek(handle.offset, handle.size + TRAILER_BYTES) ?? (await file.fill(handle.offset, handle.size + TRAILER_BYTES));
-    const after = handle.key && nameKey(handle.key);
     try {
       checkSum(bytes, handle.offset, handle.size);
     } catch (error) {
-      throw after === undefined ? error : new RangeError(`${(error as Error).message}; it holds keys from ${before} to ${after}`);
+      if (handle.key === undefined) throw error;
+      const from = before === undefined ? 'the first key' : nameKey(before);
+      throw new RangeError(`${(error as Error).message}; it holds keys from ${from} to ${nameKey(handle.key)}`);
     }
-    before = after ?? before;
+    before = handle.key ?? before;
     end = handle.offset + handle.size + TRAILER_BYTES;
   }
   if (end !== file.size - FOOTER_BYTES) throw new RangeError(`there is something else than a block at ${end}`);

@@ -9,9 +9,10 @@ import { TelosError } from '../../protocol/index.js';
 import { acquireLock, imagePaths, type ImagePaths } from '../image/index.js';
 import { auditObjects } from './audit-objects.js';
 import { readHead, type HeadContent } from './head.js';
-import { imageExists, journalBytes, readMetaOf } from './open.js';
+import { imageExists, readMetaOf } from './open.js';
 import { Ledger } from './ledger.js';
 import { checkLogs, checkTables, readRows } from './read-through.js';
+import { journalBytes } from './reserve.js';
 import { openDatabase, type Database, type DatabaseOptions } from './rocksdb.js';
 
 export interface Problem {
