@@ -86,7 +86,7 @@ export class Evaluator {
         this.current = null;
         if (error === null || error === undefined) resolve({ kind: 'value', value });
         else if (error instanceof repl.Recoverable) resolve({ kind: 'more', error });
-        else resolve({ kind: 'error', error });
+        else resolve({ kind: 'error', error: isInterrupt(error) ? interrupted() : error });
       };
       this.current = callback;
       this.original.call(this.server, code, this.server.context, 'telos', callback);
@@ -114,10 +114,7 @@ export class Evaluator {
   /** The line was interrupted: what became of its calls? */
   private async afterInterrupt(outcome: Outcome): Promise<Outcome> {
     const last = this.calls.at(-1);
-    if (last === undefined)
-      return outcome.kind === 'error'
-        ? { kind: 'error', error: new TelosError('CANCELLED', 'interrupted', { remedy: '' }) }
-        : outcome;
+    if (last === undefined) return outcome.kind === 'error' ? { kind: 'error', error: interrupted() } : outcome;
     const verdict = await Promise.race([settled(last), later(VERDICT_MS)]);
     if (verdict !== undefined) return verdict;
     const error = new TelosError('OUTCOME_UNKNOWN', 'interrupted, and the kernel has not confirmed it', {
@@ -126,6 +123,9 @@ export class Evaluator {
     return { kind: 'error', error };
   }
 }
+
+const isInterrupt = (error: Error): boolean => 'code' in error && error.code === 'ERR_SCRIPT_EXECUTION_INTERRUPTED';
+const interrupted = (): TelosError => new TelosError('CANCELLED', 'interrupted', { remedy: '' });
 
 const settled = (call: Call): Promise<Outcome> =>
   call.then(

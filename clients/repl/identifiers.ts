@@ -2,7 +2,7 @@
 
 const QUOTED_OR_COMMENT = /"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|\/\/[^\n]*|\/\*[\s\S]*?\*\//g;
 const IDENTIFIER = /(?<![\p{ID_Continue}$.#]|\.\s)(?:[\p{ID_Start}$_][\p{ID_Continue}$]*)/gu;
-const SPREAD = /\.\.\./g;
+const SPREAD_OR_HOLE = /\.\.\.|\$\{/g;
 
 export const MAX_CANDIDATES = 256;
 
@@ -14,7 +14,7 @@ const KEYWORDS = new Set(
 );
 
 export function identifiersIn(code: string): string[] {
-  const bare = code.replace(QUOTED_OR_COMMENT, ' "" ').replace(SPREAD, ' ');
+  const bare = code.replace(QUOTED_OR_COMMENT, ' "" ').replace(SPREAD_OR_HOLE, ' ');
   const found = new Set<string>();
   for (const [name] of bare.matchAll(IDENTIFIER)) {
     if (!KEYWORDS.has(name)) found.add(name);

@@ -3,6 +3,9 @@ import { inspect, type InspectOptions } from 'node:util';
 
 /** For people: laid out, bounded. */
 export const forTerminal = (value: unknown, colors: boolean): string =>
+  value instanceof Error ? `[${value.name}: ${value.message}]` : laidOut(value, colors);
+
+const laidOut = (value: unknown, colors: boolean): string =>
   inspect(value, {
     colors,
     depth: 6,

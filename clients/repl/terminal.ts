@@ -41,6 +41,7 @@ export class Terminal {
   private readonly evaluator: Evaluator;
   private held: Key[] | null = null;
   private midLine = false;
+  private completing = false;
 
   constructor(
     private readonly session: ReplSession,
@@ -53,6 +54,8 @@ export class Terminal {
       useGlobal: true,
       ignoreUndefined: true,
       breakEvalOnSigint: true,
+      // Enter would accept what is previewed, and send another message than the one that was typed.
+      preview: false,
       historySize: options.historyLines,
       writer: (value: unknown) => this.write(value),
     } as repl.ReplOptions) as Server;
@@ -115,12 +118,15 @@ export class Terminal {
   // ---- lines -----------------------------------------------------------------------------------------------------------------
 
   private takeEvaluation(): void {
+    const original = this.server.eval;
     const evaluate = (
       code: string,
-      _context: unknown,
-      _file: string,
+      context: unknown,
+      file: string,
       callback: (error: Error | null, value?: unknown) => void,
     ): void => {
+      if (this.completing)
+        return original.call(this.server, code, context as never, file, callback);
       const candidates = this.session.names.newIn(code);
       if (candidates.length === 0) return this.finish(this.evaluator.run(code), callback);
       this.hold();
@@ -181,7 +187,16 @@ export class Terminal {
   }
 
   private takeCompletion(): void {
-    const fallback = this.server.completer.bind(this.server);
+    const nodes = this.server.completer.bind(this.server);
+    // Node evaluates what stands before a dot while it completes: that is no line of the user's.
+    const fallback: Hidden['completer'] = (line, callback) => {
+      this.completing = true;
+      try {
+        nodes(line, callback);
+      } finally {
+        this.completing = false;
+      }
+    };
     const completer = new Completer(
       this.session.image,
       this.session.names,

@@ -1,0 +1,228 @@
+/** Handles, calls and the pieces of the session that need no kernel. */
+import { inspect } from 'node:util';
+import { TelosError, ORIGIN, T, encodeContent, type Envelope, type FromClient } from '../../protocol/index.js';
+import { Connection, type Link, type LinkHandlers } from '../../clients/library/connection.js';
+import { makeHandle, targetOf } from '../../clients/library/handle.js';
+import { Image } from '../../clients/library/image.js';
+import { sessionLimits } from '../../clients/library/connect.js';
+import { defaultConfig } from '../../config/index.js';
+import { identifiersIn } from '../../clients/repl/identifiers.js';
+import { forPipe, referencesIn } from '../../clients/repl/print.js';
+import { readyFields } from '../../clients/cli/guardian.js';
+import { showError } from '../../clients/terminal/index.js';
+
+describe('a handle', () => {
+  const sent: unknown[] = [];
+  const handle = makeHandle(
+    'acct',
+    (...message) => sent.push(message),
+    (target) => `<${target}>`,
+  );
+
+  test('sends what is called, and nothing when it is only looked at', async () => {
+    expect(handle.then).toBeUndefined();
+    expect(handle[Symbol.iterator]).toBeUndefined();
+    expect(handle[Symbol.toPrimitive]).toBeUndefined();
+    expect(await handle).toBe(handle);
+    expect(`${handle}`).toBe('acct');
+    expect(JSON.stringify([handle])).toBe('[{"$ref":"acct"}]');
+    expect(inspect({ handle })).toBe('{ handle: <acct> }');
+    expect(Object.keys(handle)).toEqual([]);
+    expect(sent).toEqual([]);
+    handle.deposit(1, 2);
+    expect(sent).toEqual([['acct', 'deposit', [1, 2]]]);
+    expect(targetOf(handle)).toBe('acct');
+    expect(targetOf({ target: 'acct' })).toBeUndefined();
+  });
+
+  test('refuses to be written to, with the message to send instead', () => {
+    expect(() => (handle.balance = 1)).toThrow(
+      expect.objectContaining({ code: 'READ_ONLY', remedy: expect.stringContaining('setSlot("balance"') }),
+    );
+    expect(() => delete handle.balance).toThrow(TelosError);
+  });
+});
+
+/** A kernel end of a link in the test's hand. */
+class FakeLink implements Link {
+  sent: Envelope[] = [];
+  opened = 0;
+  constructor(readonly handlers: LinkHandlers) {}
+  open = (): void => {
+    this.opened++;
+  };
+  send = (envelope: Envelope): boolean => this.sent.push(envelope) > 0;
+  goodbye = async (): Promise<void> => undefined;
+  close = async (): Promise<void> => undefined;
+
+  welcome(session: number): void {
+    this.handlers.welcomed(['TelOS', 1, 1, 'image', session, 1000, 3, 1e6, 1e6, 64]);
+  }
+
+  last(): FromClient {
+    return this.sent.at(-1) as FromClient;
+  }
+}
+
+function open(): { links: FakeLink[]; image: Image; hellos: () => number } {
+  const links: FakeLink[] = [];
+  let hello: () => readonly unknown[] = () => [];
+  let now = 0;
+  const connection = new Connection({
+    limits: sessionLimits(defaultConfig),
+    publicKey: 'key',
+    token: 'token',
+    agent: 'test',
+    makeLink: (handlers, greet) => {
+      hello = greet;
+      links.push(new FakeLink(handlers));
+      return links.at(-1) as FakeLink;
+    },
+    now: () => now++,
+    random: () => 0.5,
+  });
+  const image = new Image(connection, { maxBodyBytes: 1e6, maxDepth: 64, noticeCredit: 8 });
+  links[0]?.welcome(7);
+  return { links, image, hellos: () => hello()[6] as number };
+}
+
+const answer = (link: FakeLink, no: number, value: unknown): void => {
+  const body = encodeContent(value, { place: 'answer', refOf: targetOf, maxBytes: 1e6, maxDepth: 64 });
+  link.handlers.work([[T.ANSWER, no, body, 1]]);
+};
+
+describe('an image', () => {
+  test('answers references as handles that send again', async () => {
+    const { links, image } = open();
+    const link = links[0] as FakeLink;
+    const call = image.actor('genesis').clone({ name: 'acct', parent: image.ref('traits') });
+    expect(link.last().slice(0, 7)).toEqual([T.ASK, 1, 1, 20_000, expect.any(String), 'genesis', 'clone']);
+    answer(link, 1, [makeHandle('#12', () => null)]);
+    const [acct] = await call;
+    const balance = acct.balance();
+    expect(link.last()[5]).toBe('#12');
+    expect(link.last()[8]).toBe(ORIGIN.PROGRAM);
+    await image.close();
+    await expect(balance).rejects.toMatchObject({ code: 'CLOSED' });
+  });
+
+  test('a value that can not be sent fails the call and nothing leaves', async () => {
+    const { links, image } = open();
+    await expect(image.actor('acct').deposit(new Map())).rejects.toMatchObject({ code: 'BAD_VALUE' });
+    await expect(image.with({ deadlineMs: 0 }).actor('acct').deposit(1)).rejects.toMatchObject({
+      code: 'BAD_ARGUMENT',
+    });
+    expect(() => image.actor('no name')).toThrow(expect.objectContaining({ code: 'BAD_NAME' }));
+    expect(links[0]?.sent).toEqual([]);
+    await image.close();
+  });
+
+  test('partial answers come as a stream, then the answer', async () => {
+    const { links, image } = open();
+    const link = links[0] as FakeLink;
+    const call = image.send('alfred', 'ask', 'why?');
+    const parts: unknown[] = [];
+    const reading = (async () => {
+      for await (const { part, value } of call.partials()) parts.push([part, value]);
+    })();
+    link.handlers.work([[T.PARTIAL, 1, 1, 'be']]);
+    link.handlers.work([[T.PARTIAL, 1, 2, 'cause']]);
+    answer(link, 1, 'because');
+    await reading;
+    expect(parts).toEqual([
+      [1, 'be'],
+      [2, 'cause'],
+    ]);
+    expect(await call).toBe('because');
+    await image.close();
+  });
+
+  test('an aborted signal cancels, also one that was aborted before', async () => {
+    const { links, image } = open();
+    const link = links[0] as FakeLink;
+    const control = new AbortController();
+    const call = image.with({ signal: control.signal }).send('acct', 'wait');
+    control.abort();
+    expect(link.last()).toEqual([T.CANCEL, 1]);
+    link.handlers.work([[T.ERROR, 1, new TelosError('CANCELLED', 'done').toWire()]]);
+    await expect(call).rejects.toMatchObject({ code: 'CANCELLED' });
+    const late = image.with({ signal: control.signal }).send('acct', 'wait');
+    expect(link.last()).toEqual([T.CANCEL, 2]);
+    await image.close();
+    await expect(late).rejects.toMatchObject({ code: 'CLOSED' });
+  });
+
+  test('a session that the kernel has forgotten is replaced by a new one over a new link', async () => {
+    const { links, image, hellos } = open();
+    const call = image.send('acct', 'deposit', 1);
+    expect(hellos()).toBe(7);
+    links[0]?.handlers.refused(new TelosError('EXPIRED', 'gone').toWire());
+    await expect(call).rejects.toMatchObject({ code: 'EXPIRED' });
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(links).toHaveLength(2);
+    expect(hellos()).toBe(0);
+    links[0]?.handlers.work([[T.ANSWER, 1, 1, 1]]);
+    links[1]?.welcome(8);
+    const again = image.send('acct', 'deposit', 1);
+    expect(links[1]?.last()[1]).toBe(1);
+    await image.close();
+    await expect(again).rejects.toMatchObject({ code: 'CLOSED' });
+  });
+
+  test('an envelope that is not of the protocol harms no other', async () => {
+    const { links, image } = open();
+    const call = image.send('acct', 'balance');
+    links[0]?.handlers.work([[T.ANSWER, 'x'], 17, [T.ANSWER, 1, 5, 1]]);
+    expect(await call).toBe(5);
+    await image.close();
+  });
+
+  test('notices come as an async iterator, and a gap is told', async () => {
+    const { links, image } = open();
+    const link = links[0] as FakeLink;
+    const watch = image.subscribe('*');
+    link.handlers.work([[T.NOTICE, 1, 1, 5, 99, ['#1', ['a']]]]);
+    link.handlers.work([[T.NOTICE, 1, 3, 7, 99, []]]);
+    expect((await watch.next()).value).toMatchObject({ seq: 5, gap: false, changes: [{ oid: '#1', slots: ['a'] }] });
+    expect((await watch.next()).value).toMatchObject({ seq: 7, gap: true });
+    watch.close();
+    expect((await watch.next()).done).toBe(true);
+    await image.close();
+  });
+});
+
+describe('the session', () => {
+  test('identifiers that may be names: no keywords, no properties, no strings', () => {
+    expect(identifiersIn('await acct.deposit("x y", ...rest) // zed')).toEqual(['acct', 'rest']);
+    expect(identifiersIn('const a = b?.c + `${d}`')).toEqual(['a', 'b', 'd']);
+    expect(identifiersIn('größe.x = 1')).toEqual(['größe']);
+  });
+
+  test('an answer stands alone on its line, whatever it holds', () => {
+    const deep = { a: { b: { c: { d: ['x\ny', 1n, new Uint8Array(2)] } } }, e: new Error('two\nlines') };
+    expect(forPipe(deep)).not.toContain('\n');
+    expect(forPipe('a\nb')).toBe("'a\\nb'");
+    expect(forPipe(142)).toBe('142');
+  });
+
+  test('references in a value are found, cycles end', () => {
+    const handle = makeHandle('#9', () => null);
+    const value: Record<string, unknown> = { list: [handle], more: { handle } };
+    value['self'] = value;
+    expect([...referencesIn(value, targetOf)]).toEqual(['#9']);
+  });
+
+  test('an error is its code, name, message and remedy, without a stack', () => {
+    const error = new TelosError('METHOD_FAILED', 'deposit needs a positive amount', {
+      name: 'RangeError',
+      remedy: 'pay',
+    });
+    expect(showError(error)).toBe('METHOD_FAILED RangeError: deposit needs a positive amount\n  pay');
+    expect(showError(new TypeError('x is not a function'))).toBe('TypeError: x is not a function');
+  });
+
+  test('the ready line is read also when the path of the image has spaces', () => {
+    const line = 'telos ready image=/tmp/my image endpoint=tcp://127.0.0.1:5 pid=7';
+    expect(readyFields(line)).toEqual({ image: '/tmp/my image', endpoint: 'tcp://127.0.0.1:5', pid: 7 });
+  });
+});
