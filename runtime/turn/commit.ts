@@ -1,9 +1,11 @@
 /** The commit of a turn, from what its frames have left standing. */
 import {
+  ABSENT,
   diff,
   PARENTS,
   SHAPE,
   WRITE,
+  type Attempt,
   type CommitBody,
   type Content,
   type NameWrite,
@@ -16,6 +18,7 @@ import {
   type WriteSet,
 } from '../../protocol/index.js';
 import type { Draft } from './effects.js';
+import type { CachedObject } from './object.js';
 import type { Turn } from './turn.js';
 import type { ObjectView } from './view.js';
 
@@ -118,16 +121,19 @@ export function keysOf(turn: Turn): string[] {
   return keys;
 }
 
-/** The reads that are of another state than the cache has now: the kernel would refuse them, so it need not be asked. */
+/** The first read that is of another state than the cache has now: the kernel would refuse it, so it need not be asked. */
 export function firstStaleKey(turn: Turn): string | undefined {
+  const { ports } = turn.engine;
   for (const { oid, reads, object } of turn.views.values()) {
-    if (object === null) continue;
-    if (turn.engine.ports.object(oid) !== object) return oid;
-    for (let i = 0; i < reads.length; i += 2) {
-      const slot = reads[i] as string;
-      const now = slot === SHAPE ? object.shape : slot === PARENTS ? object.parents : (object.slots.get(slot)?.attempt ?? 0);
-      if (now !== reads[i + 1]) return oid;
-    }
+    const now = object === null ? undefined : ports.object(oid);
+    if (now === undefined) continue;
+    for (let i = 0; i < reads.length; i += 2) if (attemptIn(now, reads[i] as string) !== reads[i + 1]) return oid;
   }
   return undefined;
+}
+
+function attemptIn(object: CachedObject, slot: string): Attempt {
+  if (slot === SHAPE) return object.shape;
+  if (slot === PARENTS) return object.parents;
+  return object.slots.get(slot)?.attempt ?? ABSENT;
 }

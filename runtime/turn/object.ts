@@ -48,6 +48,13 @@ export class CachedObject {
     this.#noteChange(slot, old === undefined, attempt);
   }
 
+  /** What another host has made of the slot. */
+  adopt(slot: string, attempt: Attempt, version: number, content: Content): void {
+    const cameOrWent = !this.slots.has(slot);
+    this.slots.set(slot, new Cell(attempt, version, content));
+    this.#noteChange(slot, cameOrWent, attempt);
+  }
+
   remove(slot: string, attempt: Attempt): void {
     this.#noteChange(slot, this.slots.delete(slot), attempt);
   }

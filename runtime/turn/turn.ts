@@ -10,6 +10,7 @@
  */
 import {
   type Attempt,
+  type CommitBody,
   type ErrorCode,
   type NameRead,
   type Oid,
@@ -136,6 +137,11 @@ export class Turn implements ViewOwner, MeteredTurn {
     this.#settle?.(outcome);
   }
 
+  /** The commit that takes the place of one that can not be sent. */
+  failedCommit(error: WireError): CommitBody {
+    return buildCommit(this, error, false);
+  }
+
   /** The host does not want it any more. */
   abandon(): void {
     this.end({ kind: 'abandoned' });
@@ -237,7 +243,7 @@ export class Turn implements ViewOwner, MeteredTurn {
     if (known !== undefined) return known;
     return this.#wait<RecordedAnswer>((resume) => {
       this.engine.ports.service({ message, ...request }, resume);
-      this.engine.ports.waiting(this);
+      if (request.service !== 'kernel') this.engine.ports.waiting(this);
     });
   }
 

@@ -1,0 +1,109 @@
+/**
+ * Owns: what this host holds of objects and names, in order of use. Doesn't own: what is true (the kernel), who waits for what (loader.ts).
+ *
+ *   O1  At most `limit` objects, the least used evicted first; one that a running turn looks at stays.
+ *   O2  Who evicts is told, so that the kernel is: it sends changes only for what is held.
+ *   O3  Names are kept in two generations: the older one is forgotten when the younger one is full.
+ */
+import type { Attempt, NameState, Oid } from '../../protocol/index.js';
+import type { CachedObject } from '../turn/index.js';
+
+export class ObjectCache {
+  readonly #objects = new Map<Oid, CachedObject>();
+  /** Ends of the order of use. */
+  #newest: CachedObject | null = null;
+  #oldest: CachedObject | null = null;
+  #young = new Map<string, NameState>();
+  #old = new Map<string, NameState>();
+
+  constructor(
+    private readonly limit: number,
+    private readonly evicted: (oid: Oid) => void,
+  ) {}
+
+  get size(): number {
+    return this.#objects.size;
+  }
+
+  /** For use: undefined when it is not held, or has to be loaded anew. */
+  use(oid: Oid): CachedObject | undefined {
+    const object = this.#objects.get(oid);
+    if (object === undefined || object.stale) return undefined;
+    if (object !== this.#newest) {
+      this.#unlink(object);
+      this.#link(object);
+    }
+    return object;
+  }
+
+  /** As it is, stale or not, without counting as use. */
+  peek(oid: Oid): CachedObject | undefined {
+    return this.#objects.get(oid);
+  }
+
+  put(object: CachedObject): void {
+    const known = this.#objects.get(object.oid);
+    if (known !== undefined) this.#unlink(known);
+    this.#objects.set(object.oid, object);
+    this.#link(object);
+    if (this.#objects.size > this.limit) this.#evict();
+  }
+
+  /** Forgets it; the kernel still thinks that it is held, which does no harm. */
+  drop(oid: Oid): void {
+    const object = this.#objects.get(oid);
+    if (object === undefined) return;
+    this.#unlink(object);
+    this.#objects.delete(oid);
+  }
+
+  clear(): void {
+    this.#objects.clear();
+    this.#newest = this.#oldest = null;
+    this.#young.clear();
+    this.#old.clear();
+  }
+
+  #evict(): void {
+    for (let object = this.#oldest; object !== null && this.#objects.size > this.limit; object = object.newer) {
+      if (object.pins > 0) continue;
+      this.drop(object.oid);
+      this.evicted(object.oid);
+    }
+  }
+
+  #link(object: CachedObject): void {
+    object.older = this.#newest;
+    object.newer = null;
+    if (this.#newest !== null) this.#newest.newer = object;
+    this.#newest = object;
+    this.#oldest ??= object;
+  }
+
+  #unlink(object: CachedObject): void {
+    const { newer, older } = object;
+    if (newer !== null) newer.older = older;
+    else if (this.#newest === object) this.#newest = older;
+    if (older !== null) older.newer = newer;
+    else if (this.#oldest === object) this.#oldest = newer;
+  }
+
+  // ---- names -------------------------------------------------------------------------------------------------------------------
+
+  name(name: string): NameState | undefined {
+    return this.#young.get(name) ?? this.#old.get(name);
+  }
+
+  putName(name: string, oid: Oid | null, attempt: Attempt): void {
+    if (this.#young.size >= this.limit) {
+      this.#old = this.#young;
+      this.#young = new Map();
+    }
+    this.#young.set(name, [name, oid, attempt]);
+  }
+
+  dropName(name: string): void {
+    this.#young.delete(name);
+    this.#old.delete(name);
+  }
+}

@@ -1,0 +1,385 @@
+/**
+ * The host: runs messages on objects that the kernel gave to it. Pure: state comes and goes through envelopes, time and chance through ports.
+ *
+ * Owns: the messages on this host, their retries. Doesn't own: what is true (the kernel), the cache (cache.ts, commits.ts), one try (runtime/turn).
+ *
+ *   H1  Every RUN ends in exactly one of: an accepted commit, DECLINED (retryable), or the kernel's word that nobody wants it (VOID, STOP_RUN).
+ *   H2  Every try has an attempt id of its own, never used again.
+ *   H3  A conflict is retried on fresh state; after `maxRetries` under a grant; after `grantWidenings` of those DECLINED.
+ *   H4  Under a grant a message runs on accepted state only: on objects loaded for it alone.
+ *   H5  Mailboxes are bounded: past the bound BUSY, and nothing has happened.
+ */
+import {
+  makeAttempt,
+  pack,
+  T,
+  TelosError,
+  VERDICT,
+  type Attempt,
+  type FromHost,
+  type Oid,
+  type Run,
+  type SessionId,
+  type ToHost,
+  type Verdict,
+} from '../../protocol/index.js';
+import type { Config } from '../../config/index.js';
+import type { CompiledMethod } from '../compartment/index.js';
+import { Engine, firstStaleKey, keysOf, standardPrimitives, type Outcome, type Turn, type TurnPorts } from '../turn/index.js';
+import { ObjectActors } from './actors.js';
+import { ObjectCache } from './cache.js';
+import { Commits } from './commits.js';
+import { Job, jobId, jobOf } from './job.js';
+import { Loader } from './loader.js';
+import { PrivateView } from './private-view.js';
+import { ServiceRequests } from './service-requests.js';
+
+/** Times that one try may find something unloaded in synchronous code and begin again. */
+const MAX_RESTARTS = 1000;
+/** Room in a frame for what is around a commit. */
+const FRAME_ROOM = 64 * 1024;
+
+export interface HostPorts {
+  send(envelope: FromHost): void;
+  /** @throws TelosError BAD_SOURCE */
+  compile(source: string): CompiledMethod;
+  /** From 0 to 1. */
+  random(): number;
+  /** In a later turn of the event loop. */
+  defer(task: () => void): void;
+  /** In `ms` milliseconds. */
+  later(ms: number, task: () => void): void;
+  log(level: 'info' | 'warn' | 'error', event: string, data: Record<string, unknown>): void;
+}
+
+export class Host {
+  readonly #cache: ObjectCache;
+  readonly #commits: Commits<Job>;
+  readonly #loader: Loader;
+  readonly #services: ServiceRequests;
+  readonly #actors: ObjectActors<Job>;
+  readonly #turnPorts: TurnPorts;
+  readonly #engine: Engine;
+  readonly #jobs = new Map<string, Job>();
+  readonly #jobOfTurn = new WeakMap<object, Job>();
+  #attempts = 0;
+  #freeTurns = 0;
+  #evicted: Oid[] = [];
+  #stopping: (() => void) | null = null;
+  readonly #counts = { turns: 0, conflicts: 0, grants: 0, declined: 0, failed: 0 };
+
+  constructor(
+    private readonly config: Config,
+    private readonly incarnation: number,
+    private readonly ports: HostPorts,
+  ) {
+    const { mailbox, batch, maxCachedObjects } = config.host;
+    this.#actors = new ObjectActors({
+      mailbox,
+      batch,
+      handle: (job) => this.#handle(job),
+      failed: (oid, error) => ports.log('error', 'actor.failed', { oid, error: String(error) }),
+    });
+    this.#cache = new ObjectCache(maxCachedObjects, (oid) => this.#passivate(oid));
+    this.#commits = new Commits(this.#cache, (oid) => this.#actors.retire(oid));
+    this.#loader = new Loader(ports, (objects, names) => this.#commits.adopt(objects, names));
+    this.#services = new ServiceRequests(ports, (session, no) => this.#jobs.get(jobId(session, no)));
+    this.#turnPorts = {
+      object: (oid) => this.#cache.use(oid),
+      name: (name) => this.#cache.name(name),
+      load: (oids, names, resume) => this.#loader.load(oids, names, resume),
+      service: (request, resume) => this.#services.ask(request, resume),
+      waiting: (turn) => this.#waits(turn as Turn),
+      compile: (source) => ports.compile(source),
+      defer: (task) => ports.defer(task),
+    };
+    this.#engine = this.#engineOn(this.#turnPorts);
+  }
+
+  #engineOn(ports: TurnPorts): Engine {
+    const { turn, message } = this.config;
+    return new Engine(ports, { ...turn, maxBodyBytes: message.maxBodyBytes, maxValueDepth: message.maxDepth }, standardPrimitives);
+  }
+
+  // ---- from the kernel -----------------------------------------------------------------------------------------------------------
+
+  receive(envelope: ToHost): void {
+    switch (envelope[0]) {
+      case T.RUN:
+        return this.#run(envelope);
+      case T.VERDICT:
+        return this.#verdict(envelope);
+      case T.LOADED:
+        return this.#loader.loaded(envelope);
+      case T.CHANGED:
+        return this.#commits.changed(envelope);
+      case T.NAMED:
+        return this.#commits.named(envelope[1], envelope[2], envelope[3]);
+      case T.GRANT:
+        return this.#granted(envelope[1], envelope[2]);
+      case T.RETRY:
+        return this.#unblocked(envelope[1], envelope[2]);
+      case T.STOP_RUN:
+        return this.#stopRun(envelope[1], envelope[2]);
+      case T.SERVICE_ANSWER:
+        return this.#services.answered(envelope);
+      case T.SHUTDOWN:
+        return undefined;
+    }
+  }
+
+  #run(run: Run): void {
+    const job = jobOf(run);
+    if (this.#stopping !== null) {
+      this.#decline(job, new TelosError('BUSY', 'the host is about to stop'));
+      return;
+    }
+    if (this.#jobs.has(job.id)) {
+      this.ports.log('warn', 'run.repeated', { id: job.id });
+      return;
+    }
+    if (!this.#enqueue(job)) {
+      const { mailbox } = this.config.host;
+      this.#decline(job, new TelosError('BUSY', `${mailbox} messages wait for ${job.message.target || 'free-standing turns'} (host.mailbox)`));
+      return;
+    }
+    this.#jobs.set(job.id, job);
+  }
+
+  #enqueue(job: Job): boolean {
+    const { oid } = job;
+    if (oid === null) {
+      if (this.#freeTurns >= this.config.host.mailbox) return false;
+      this.#freeTurns++;
+      this.#beginFree(job);
+      return true;
+    }
+    if (this.#cache.peek(oid) === undefined) this.#loader.ahead(oid);
+    return this.#actors.tell(oid, job);
+  }
+
+  /** A turn without receiver needs no mailbox. */
+  #beginFree(job: Job): void {
+    this.ports.defer(() => void this.#handle(job));
+  }
+
+  #again(job: Job): void {
+    if (job.state === 'done') return;
+    job.state = 'queued';
+    if (job.oid === null) this.#beginFree(job);
+    else this.#actors.again(job.oid, job);
+  }
+
+  #passivate(oid: Oid): void {
+    this.#actors.retire(oid);
+    this.#evicted.push(oid);
+    if (this.#evicted.length === 1) this.ports.defer(() => this.ports.send([T.DROPPED, this.#evicted.splice(0)]));
+  }
+
+  // ---- one try -------------------------------------------------------------------------------------------------------------------
+
+  /** Runs the message once. Settles when its object may go on: the turn has ended, or waits for a service. */
+  #handle(job: Job): Promise<void> {
+    if (job.state === 'done') return Promise.resolve();
+    job.state = 'running';
+    return new Promise((resolve) => {
+      job.release = resolve;
+      void this.#try(job).then(() => this.#release(job));
+    });
+  }
+
+  #release(job: Job): void {
+    job.release?.();
+    job.release = null;
+  }
+
+  async #try(job: Job): Promise<void> {
+    for (let restarts = 0; restarts < MAX_RESTARTS; restarts++) {
+      const view = job.granted ? new PrivateView(this.#loader, this.#turnPorts) : null;
+      if (view !== null) await view.load([...job.keys]);
+      const turn = await this.#turn(job, view === null ? this.#engine : this.#engineOn(view.ports));
+      if (turn !== 'restart') return;
+    }
+    this.#conflict(job, []);
+  }
+
+  async #turn(job: Job, engine: Engine): Promise<'restart' | 'over'> {
+    if (job.state === 'done') return 'over';
+    const turn = engine.newTurn(job.message, makeAttempt(this.incarnation, ++this.#attempts));
+    job.turn = turn;
+    this.#jobOfTurn.set(turn, job);
+    const outcome = await turn.run();
+    job.turn = null;
+    this.#counts.turns++;
+    if ((job.state as string) === 'done') return 'over';
+    switch (outcome.kind) {
+      case 'reply':
+        this.#commit(job, turn, outcome);
+        return 'over';
+      case 'conflict':
+        this.#conflict(job, [outcome.key, ...keysOf(turn)]);
+        return 'over';
+      case 'missing':
+        for (const key of keysOf(turn)) job.keys.add(key);
+        for (const name of outcome.names) job.keys.add(`=${name}`);
+        for (const oid of outcome.oids) job.keys.add(oid);
+        if (!job.granted) await this.#load(outcome.oids, outcome.names);
+        return 'restart';
+      case 'abandoned':
+        return 'over';
+    }
+  }
+
+  #load(oids: readonly Oid[], names: readonly string[]): Promise<void> {
+    return new Promise((resolve) => {
+      this.#loader.load(oids, names, resolve);
+    });
+  }
+
+  /** The turn waits for a service: its object may handle other messages meanwhile. */
+  #waits(turn: Turn): void {
+    const job = this.#jobOfTurn.get(turn);
+    if (job !== undefined) this.#release(job);
+  }
+
+  // ---- commit and verdict -----------------------------------------------------------------------------------------------------------
+
+  #commit(job: Job, turn: Turn, outcome: Extract<Outcome, { kind: 'reply' }>): void {
+    const stale = job.granted ? undefined : firstStaleKey(turn);
+    if (stale !== undefined) {
+      this.#conflict(job, keysOf(turn));
+      return;
+    }
+    let bytes = pack(outcome.body);
+    const most = this.config.link.maxFrameBytes - FRAME_ROOM;
+    if (bytes.length > most) {
+      const error = new TelosError('TOO_LARGE', `the commit of ${job.message.target}.${job.message.selector} takes ${bytes.length} bytes of at most ${most}`);
+      bytes = pack(turn.failedCommit(error.toWire()));
+    }
+    job.state = 'committed';
+    job.committed = turn;
+    this.#commits.add(turn.attempt, job, turn.writes, !job.granted);
+    this.ports.send([T.COMMIT, turn.attempt, job.message.session, job.message.no, bytes]);
+  }
+
+  #verdict([, attempt, verdict, stale]: Verdict): void {
+    const job = this.#commits.close(attempt, verdict === VERDICT.ACCEPTED);
+    if (job === undefined) return;
+    const wanted = job.state === 'committed';
+    switch (verdict) {
+      case VERDICT.ACCEPTED:
+      case VERDICT.VOID:
+        if (verdict === VERDICT.ACCEPTED) this.#log(job);
+        if (wanted) this.#done(job);
+        return;
+      case VERDICT.GRANTED:
+        if (wanted) job.state = 'blocked';
+        return;
+      case VERDICT.CONFLICT:
+        this.#commits.dropStale(stale);
+        if (wanted) this.#conflict(job, job.committed === null ? stale : [...stale, ...keysOf(job.committed)]);
+        return;
+    }
+  }
+
+  /** What methods said with image.log, once their turn counts. */
+  #log({ committed, message: { target, selector } }: Job): void {
+    if (committed !== null && committed.logged.length > 0) this.ports.log('info', 'method.log', { target, selector, lines: committed.logged });
+  }
+
+  #conflict(job: Job, keys: readonly string[]): void {
+    this.#counts.conflicts++;
+    for (const key of keys) job.keys.add(key);
+    job.committed = null;
+    job.conflicts++;
+    const { maxRetries, retryJitterMs } = this.config.host;
+    if (job.granted || job.conflicts > maxRetries) {
+      this.#askGrant(job);
+      return;
+    }
+    job.state = 'queued';
+    if (job.conflicts === 1) this.#again(job);
+    else this.ports.later(this.ports.random() * retryJitterMs * job.conflicts, () => this.#again(job));
+  }
+
+  // ---- grants ------------------------------------------------------------------------------------------------------------------------
+
+  #askGrant(job: Job): void {
+    job.granted = false;
+    if (job.grants > this.config.kernel.grantWidenings) {
+      const { target, selector } = job.message;
+      this.#decline(job, new TelosError('CONFLICT', `${target || 'the turn'}.${selector} met other turns' changes ${job.conflicts} times, ${job.grants} of them under a grant`));
+      return;
+    }
+    job.grants++;
+    this.#counts.grants++;
+    job.state = 'asking';
+    this.ports.send([T.GRANT_REQUEST, job.message.session, job.message.no, [...job.keys]]);
+  }
+
+  #granted(session: SessionId, no: number): void {
+    const job = this.#jobs.get(jobId(session, no));
+    if (job?.state !== 'asking') return;
+    job.granted = true;
+    this.#again(job);
+  }
+
+  #unblocked(session: SessionId, no: number): void {
+    const job = this.#jobs.get(jobId(session, no));
+    if (job?.state === 'blocked') this.#again(job);
+  }
+
+  // ---- ends ----------------------------------------------------------------------------------------------------------------------------
+
+  #stopRun(session: SessionId, no: number): void {
+    const job = this.#jobs.get(jobId(session, no));
+    if (job === undefined) return;
+    this.#done(job);
+    job.turn?.abandon();
+  }
+
+  #decline(job: Job, error: TelosError): void {
+    this.#counts.declined++;
+    this.ports.send([T.DECLINED, job.message.session, job.message.no, error.toWire()]);
+    this.#done(job);
+  }
+
+  #done(job: Job): void {
+    job.state = 'done';
+    if (!this.#jobs.delete(job.id)) return;
+    if (job.oid === null) this.#freeTurns--;
+    if (this.#stopping !== null && this.#jobs.size === 0) this.#stopping();
+  }
+
+  /** Takes no more messages; `idle` is called when the last one has ended. */
+  stop(idle: () => void): void {
+    this.#stopping = idle;
+    if (this.#jobs.size === 0) idle();
+  }
+
+  // ---- what the process sees -------------------------------------------------------------------------------------------------------------
+
+  stats(): Record<string, number> {
+    return {
+      objects: this.#cache.size,
+      actors: this.#actors.count,
+      messages: this.#jobs.size,
+      commits: this.#commits.size,
+      ...this.#counts,
+    };
+  }
+
+  /** A promise was rejected and nobody listens: if it is a send of a running turn, the turn fails. */
+  rejectionUnhandled(promise: object, reason: unknown): boolean {
+    return this.#engine.rejectionUnhandled(promise, reason);
+  }
+
+  rejectionHandled(promise: object): void {
+    this.#engine.rejectionHandled(promise);
+  }
+
+  /** For tests: the attempt that was given last. */
+  get lastAttempt(): Attempt {
+    return makeAttempt(this.incarnation, this.#attempts);
+  }
+}
