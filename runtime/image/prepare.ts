@@ -1,8 +1,8 @@
 /** Makes the directories of an image, and finds out before anything else whether an image can live there. */
 import { accessSync, constants, existsSync, mkdirSync, statSync, unlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { TelosError } from '../../protocol/index.js';
-import { borrowRoom, fileError, isFull } from './files.js';
+import { borrowRoom, errnoOf, fileError, isFull } from './files.js';
 import { imagePaths, type ImagePaths } from './paths.js';
 
 const isAscii = (text: string): boolean => /^[\x20-\x7e]*$/.test(text);
@@ -17,10 +17,15 @@ function checkPath(dir: string, root: string): void {
   if (existsSync(root) && !statSync(root).isDirectory()) throw new TelosError('BAD_PATH', `${root} is a file, not a directory`);
 }
 
+/** One level at a time: Node's own `recursive` never returns where a file system refuses new directories with ENOENT (/proc). */
 function makeDirectory(path: string, mode: number): void {
+  if (existsSync(path)) return;
+  if (dirname(path) !== path) makeDirectory(dirname(path), 0o777);
   try {
-    mkdirSync(path, { recursive: true, mode });
+    mkdirSync(path, { mode });
   } catch (error) {
+    if (errnoOf(error) === 'EEXIST') return;
+    if (errnoOf(error) === 'ENOENT') throw new TelosError('BAD_PATH', `no directory can be made at ${path}`, { cause: error });
     throw fileError(error, 'make the directory', path);
   }
 }
