@@ -54,29 +54,38 @@ async function upWithRepl(context: Context, options: UpOptions): Promise<void> {
 }
 
 const DOWN_MS = 30_000;
+const POLL_MS = 25;
+/** The kernel answers before it stops anything; past this it will not. */
+const ASK_MS = 5000;
 
-/** Ordered stop: by message to the kernel, and by signal to the guardian where there is no kernel to hear it. */
+/** Ordered stop: by message to the kernel, and by signal to the guardian where no kernel hears it. */
 export async function down(context: Context): Promise<void> {
   const { dir } = context;
   if (!isServed(dir)) throw notServed(dir);
   const guardian = guardianOf(dir);
-  const kernel = readAddress(dir)?.pid;
-  await context.withImage((image) => image.shutdown()).catch((error: unknown) => signal(guardian, error));
-  const end = Date.now() + DOWN_MS;
-  const left = (): number[] => [guardian, kernel].filter((pid): pid is number => pid !== undefined && isAlive(pid));
-  while (left().length > 0) {
-    if (Date.now() > end)
-      throw new TelosError('STORAGE_FAILED', `processes ${left().join(', ')} did not end in ${DOWN_MS / 1000} s`);
-    await new Promise((resolve) => {
-      setTimeout(resolve, 25);
-    });
-  }
+  const pids = [guardian, readAddress(dir)?.pid].filter((pid): pid is number => pid !== undefined);
+  const gone = allGone(pids);
+  const asked = context.withImage((image) => Promise.race([image.query('shutdown', [], ASK_MS), gone]));
+  await Promise.race([asked.catch((error: unknown) => stopBySignal(guardian, error)), gone]);
+  asked.catch(() => undefined);
+  await gone;
   context.show(() => `stopped ${dir}`, { stopped: dir });
 }
 
-function signal(guardian: number | undefined, error: unknown): void {
+async function allGone(pids: number[]): Promise<void> {
+  const end = Date.now() + DOWN_MS;
+  for (let left = pids; left.length > 0; left = left.filter(isAlive)) {
+    if (Date.now() > end)
+      throw new TelosError('INTERNAL', `processes ${left.join(', ')} did not end within ${DOWN_MS / 1000} s`);
+    await new Promise((resolve) => {
+      setTimeout(resolve, POLL_MS);
+    });
+  }
+}
+
+/** A refusal is final; every other error means that the kernel is not there to hear it. */
+function stopBySignal(guardian: number | undefined, error: unknown): void {
   const { code } = TelosError.from(error);
-  // The answer may be lost with the kernel that was told to stop; a refusal is final.
   if (code === 'FORBIDDEN' || code === 'UNAUTHORIZED' || guardian === undefined) throw error;
-  process.kill(guardian, 'SIGTERM');
+  if (isAlive(guardian)) process.kill(guardian, 'SIGTERM');
 }

@@ -12,6 +12,7 @@ export interface ProcessInfo {
   readonly incarnation: number;
   readonly state: string;
   readonly restarts: number;
+  readonly residentBytes?: number;
 }
 
 /** At least these; what else the kernel tells is there too. */

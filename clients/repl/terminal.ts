@@ -125,8 +125,7 @@ export class Terminal {
       file: string,
       callback: (error: Error | null, value?: unknown) => void,
     ): void => {
-      if (this.completing)
-        return original.call(this.server, code, context as never, file, callback);
+      if (this.completing) return original.call(this.server, code, context as never, file, callback);
       const candidates = this.session.names.newIn(code);
       if (candidates.length === 0) return this.finish(this.evaluator.run(code), callback);
       this.hold();

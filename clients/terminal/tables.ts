@@ -66,10 +66,11 @@ export function statusText(status: StatusInfo, paint: Paint): string {
     one.role,
     one.pid,
     one.incarnation,
+    one.residentBytes === undefined ? '' : amount('bytes', one.residentBytes),
     paint[STATES[one.state] ?? 'yellow'](one.state),
     one.restarts === 0 ? '0' : paint.yellow(String(one.restarts)),
   ]);
-  return `${head}\n\n${columns(['process', 'role', 'pid', 'incarnation', 'state', 'restarts'], rows, paint, [2, 3, 5])}`;
+  return `${head}\n\n${columns(['process', 'role', 'pid', 'incarnation', 'memory', 'state', 'restarts'], rows, paint, [2, 3, 4, 6])}`;
 }
 
 function factsOf(key: string, value: unknown): [string, string][] {
@@ -86,20 +87,28 @@ function factsOf(key: string, value: unknown): [string, string][] {
   return Array.isArray(value) && value.length === 0 ? [] : [[spaced(key), amount(key, value)]];
 }
 
-const spaced = (key: string): string => key.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
+function duration(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  const parts = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  return `${parts[0] === 0 ? '' : `${parts[0]} h `}${parts[1] === 0 ? '' : `${parts[1]} min `}${parts[2]} s`;
+}
+
+const spaced = (key: string): string =>
+  key.replace(/Ms$/, '').replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 
 function amount(key: string, value: unknown): string {
   if (typeof value !== 'number')
     return typeof value === 'string'
       ? value
       : JSON.stringify(value, (_, item: unknown) => (typeof item === 'bigint' ? String(item) : item));
+  if (/Ms$/.test(key)) return duration(value);
   if (/bytes|rss|memory/i.test(key)) return `${(value / MIB).toFixed(1)} MiB`;
   return Number.isInteger(value) ? String(value) : value.toFixed(1);
 }
 
 export function objectText(object: ObjectInfo, nameOf: NameOf, paint: Paint): string {
   const title = object.names.length === 0 ? object.oid : `${object.names.join(', ')} ${paint.dim(object.oid)}`;
-  const parents = object.parents.map(({ slot, content }) => `${slot.slice(0, -1)} → ${briefly(content, nameOf)}`);
+  const parents = object.parents.map(({ slot, content }) => `${slot} → ${briefly(content, nameOf)}`);
   const rows = object.slots
     .filter(({ slot }) => !slot.endsWith('*'))
     .map(({ slot, version, content }) => [
@@ -112,7 +121,7 @@ export function objectText(object: ObjectInfo, nameOf: NameOf, paint: Paint): st
     rows.length === 0
       ? paint.dim('no slots of its own')
       : columns(['slot', 'version', 'kind', 'content'], rows, paint, [1]);
-  return [paint.bold(title), ...parents.map((line) => `${paint.dim('parent')} ${line}`), slots].join('\n');
+  return [paint.bold(title), ...parents.map((line) => paint.dim(line)), slots].join('\n');
 }
 
 export function slotText(content: unknown, nameOf: NameOf): string {
