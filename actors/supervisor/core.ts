@@ -6,9 +6,10 @@
  * Invariants:
  *   S1  a child has at most one life at a time: no spawn before the exit of the life before has been seen.
  *   S2  an event that names an earlier life changes nothing.
- *   S3  deaths are charged to a child only if it caused them: not those that a message caused, that something outside
- *       (`kill -9`) did to a child that was serving, or that this supervisor asked for.
- *   S4  a child past its budget is degraded: tried again at the longest back-off, while its siblings go on.
+ *   S3  deaths are charged to a child only if it caused them: not those that a message caused, that something outside did to it
+ *       (`kill -9`), or that this supervisor asked for.
+ *   S4  a child past its budget, or that has not come up in as many starts in a row, is degraded: tried again at the longest back-off,
+ *       while its siblings go on.
  *   S5  after `stop` nothing is spawned; stages end from last to first, each child by request, and by force past its deadline.
  *   S6  every restart is logged with its cause and count.
  */
@@ -66,6 +67,8 @@ export interface ChildState {
   readonly deadline: number;
   /** Times of the deaths charged to it, latest last; at most `restarts + 1` are kept. */
   readonly deaths: readonly number[];
+  /** Lives in a row, up to now, that ended before they were ready. */
+  readonly failedStarts: number;
   readonly restarts: number;
   readonly cause: string;
   /** Why it was killed, by whom to be blamed. */
@@ -96,6 +99,7 @@ const newChild = (spec: ChildSpec): ChildState => ({
   spawnAt: 0,
   deadline: Infinity,
   deaths: [],
+  failedStarts: 0,
   restarts: 0,
   cause: '',
   verdict: null,
@@ -164,7 +168,7 @@ function add(state: SupervisorState, spec: ChildSpec, now: number): SupervisorSt
 
 function ready(child: ChildState, effects: SupervisorEffect[]): ChildState {
   effects.push(log('info', 'child-ready', child, {}));
-  return { ...child, phase: 'running', wasReady: true, degraded: false, deadline: Infinity };
+  return { ...child, phase: 'running', wasReady: true, degraded: false, failedStarts: 0, deadline: Infinity };
 }
 
 function condemn(child: ChildState, cause: string, blame: Blame, effects: SupervisorEffect[]): ChildState {
@@ -219,18 +223,19 @@ function revive(gone: ChildState, child: ChildState, exit: ExitReport, now: numb
   const cause = causeOf(child, exit);
   const inWindow = child.deaths.filter((at) => now - at < spec.windowMs);
   const deaths = blame === 'child' ? [...inWindow, now].slice(-(spec.restarts + 1)) : inWindow;
-  const degraded = blame === 'child' && deaths.length > spec.restarts;
-  const delay = degraded ? spec.backoffMaxMs : blame === 'child' ? backoffMs(spec, deaths.length) : 0;
+  const failedStarts = child.wasReady ? 0 : child.failedStarts + 1;
+  const degraded = (blame === 'child' && deaths.length > spec.restarts) || failedStarts > spec.restarts;
+  const delay = degraded ? spec.backoffMaxMs : backoffMs(spec, blame === 'child' ? deaths.length : failedStarts);
   const restarts = child.restarts + 1;
   const data = { cause, blame, restarts, charged: deaths.length, budget: spec.restarts, delayMs: delay };
   effects.push(log(degraded ? 'error' : 'warn', degraded ? 'child-degraded' : 'child-restart', child, data));
-  return { ...gone, deaths, degraded, restarts, cause, spawnAt: now + delay };
+  return { ...gone, deaths, failedStarts, degraded, restarts, cause, spawnAt: now + delay };
 }
 
 function blameOf(child: ChildState, exit: ExitReport): Blame {
   if (child.verdict) return child.verdict.blame;
   if (exit.blame) return exit.blame;
-  return child.wasReady && exit.signal !== null && OUTSIDE_SIGNALS.has(exit.signal) ? 'outside' : 'child';
+  return exit.signal !== null && OUTSIDE_SIGNALS.has(exit.signal) ? 'outside' : 'child';
 }
 
 function causeOf(child: ChildState, exit: ExitReport): string {

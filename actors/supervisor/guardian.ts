@@ -190,9 +190,11 @@ export class Guardian {
     switch (report.type) {
       case 'beat':
         return;
+      case 'open':
+        this.#supervisor.dispatch({ type: 'ready', id: 'kernel', life: life.id });
+        return;
       case 'ready':
         this.#port = report.port;
-        this.#supervisor.dispatch({ type: 'ready', id: 'kernel', life: life.id });
         if (!this.#everReady) this.#options.ready(report.endpoint);
         this.#everReady = true;
         return;

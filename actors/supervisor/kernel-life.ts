@@ -21,6 +21,8 @@ export interface KernelOrder {
 export type KernelReport =
   /** Its event loop turns. */
   | { readonly type: 'beat' }
+  /** It has recovered and listens; its hosts are coming. */
+  | { readonly type: 'open' }
   /** It serves. */
   | { readonly type: 'ready'; readonly endpoint: string; readonly port: number }
   /** It can't serve, and ends. */
@@ -31,7 +33,7 @@ export type KernelReport =
 /** Of the kernel process. 0: stopped in order. */
 export const EXIT = { FAILED: 1, INTERNAL: 70, REOPEN: 75 } as const;
 
-const REPORTS: ReadonlySet<unknown> = new Set(['beat', 'ready', 'failed', 'ending']);
+const REPORTS: ReadonlySet<unknown> = new Set(['beat', 'open', 'ready', 'failed', 'ending']);
 
 export const isReport = (value: unknown): value is KernelReport =>
   typeof value === 'object' && value !== null && REPORTS.has((value as { type?: unknown }).type);

@@ -83,25 +83,33 @@ export class KernelProcess {
   /** @throws TelosError what keeps the image from being served */
   async start(): Promise<void> {
     const { imageDir, config, port } = this.settings;
+    const times: Record<string, number> = {};
+    const mark = (what: string): void => void (times[what] = Math.round(performance.now()));
+    mark('configured');
     const keys = await createKeys(imageDir, curveKeyPair);
     const hostsStarted = new Promise<TelosError | null>((resolve) => (this.#settled = resolve));
     this.#workers.begin();
     await this.#openStorage();
+    mark('opened');
     this.#admission.addClient(keys.owner.publicKey, { rights: ['author'], tokenHash: hashToken(keys.owner.token) });
     await this.#admitKnownClients();
     const incarnations = await this.#reserveIncarnations();
     await this.#recover();
+    mark('recovered');
     this.#link = await LinkServer.bind(this.#linkOptions(port, keys.server), this.#handlers());
     await writeEndpoint(imageDir, this.#link.endpoint, keys.server.publicKey);
     this.#workers.open({ endpoint: this.#link.endpoint, serverKey: keys.server.publicKey, nextIncarnation: () => incarnations.take() });
     this.#timers.push(setInterval(() => this.#tick(), TICK_MS), setInterval(() => this.#look(), LOOK_MS));
     if (this.#readOnly) this.#timers.push(setInterval(() => void this.#lookForRoom(), config.kernel.readOnlyRetryMs));
+    mark('bound');
+    this.#report({ type: 'open' });
     const failure = await hostsStarted;
     if (failure) throw failure;
     if (this.#phase !== 'starting') return;
     this.#phase = 'serving';
     this.#report({ type: 'ready', endpoint: this.#link.endpoint, port: Number(new URL(this.#link.endpoint).port) });
-    this.log('info', 'ready', { endpoint: this.#link.endpoint, ms: Date.now() - this.#startedAt });
+    mark('ready');
+    this.log('info', 'ready', { endpoint: this.#link.endpoint, msSinceSpawn: times });
   }
 
   async #openStorage(): Promise<void> {

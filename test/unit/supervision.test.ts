@@ -166,11 +166,24 @@ describe('whose fault it is (S3)', () => {
     expect(childOf(bench.state, 'a')?.restarts).toBe(30);
   });
 
-  test('a-child-killed-before-it-served-is-charged', () => {
+  test('killed-from-outside-again-and-again-before-it-serves-it-is-degraded (S4)', () => {
     const bench = begun([spec('a')]);
     bench.exit('a', null, 'SIGKILL');
-    for (let i = 0; i < 4; i++) bench.exit('a', null, 'SIGKILL').pass(500);
+    for (let i = 0; i < 3; i++) bench.exit('a', null, 'SIGKILL').pass(500);
+    expect(bench.status('a')).toBe('starting');
+    bench.exit('a', null, 'SIGKILL');
     expect(bench.status('a')).toBe('degraded');
+    expect(childOf(bench.state, 'a')?.deaths).toEqual([]);
+  });
+
+  test('killed-from-outside-before-it-served-once-in-a-while-it-is-restarted-at-once', () => {
+    const bench = begun([spec('a')]);
+    for (let i = 0; i < 30; i++) {
+      bench.exit('a', null, 'SIGKILL').asked();
+      bench.exit('a', null, 'SIGKILL').pass(100);
+      expect(bench.asked()).toEqual(['spawn a']);
+      bench.ready('a');
+    }
   });
 
   test('silence-is-charged', () => {
