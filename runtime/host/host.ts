@@ -16,6 +16,7 @@ import {
   TelosError,
   VERDICT,
   type Attempt,
+  type CommitBody,
   type FromHost,
   type Oid,
   type Run,
@@ -29,7 +30,7 @@ import { Engine, firstStaleKey, keysOf, standardPrimitives, type Outcome, type T
 import { ObjectActors } from './actors.js';
 import { ObjectCache } from './cache.js';
 import { Commits } from './commits.js';
-import { Job, jobId, jobOf } from './job.js';
+import { jobId, jobOf, keysIn, type Job } from './job.js';
 import { Loader } from './loader.js';
 import { PrivateView } from './private-view.js';
 import { ServiceRequests } from './service-requests.js';
@@ -61,7 +62,6 @@ export class Host {
   readonly #turnPorts: TurnPorts;
   readonly #engine: Engine;
   readonly #jobs = new Map<string, Job>();
-  readonly #jobOfTurn = new WeakMap<object, Job>();
   #attempts = 0;
   #freeTurns = 0;
   #evicted: Oid[] = [];
@@ -89,7 +89,7 @@ export class Host {
       name: (name) => this.#cache.name(name),
       load: (oids, names, resume) => this.#loader.load(oids, names, resume),
       service: (request, resume) => this.#services.ask(request, resume),
-      waiting: (turn) => this.#waits(turn as Turn),
+      waiting: ({ session, no }) => this.#waits(session, no),
       compile: (source) => ports.compile(source),
       defer: (task) => ports.defer(task),
     };
@@ -140,7 +140,7 @@ export class Host {
     }
     if (!this.#enqueue(job)) {
       const { mailbox } = this.config.host;
-      this.#decline(job, new TelosError('BUSY', `${mailbox} messages wait for ${job.message.target || 'free-standing turns'} (host.mailbox)`));
+      this.#decline(job, new TelosError('BUSY', `${mailbox} messages wait for ${job.target || 'free-standing turns'} (host.mailbox)`));
       return;
     }
     this.#jobs.set(job.id, job);
@@ -181,10 +181,10 @@ export class Host {
   /** Runs the message once. Settles when its object may go on: the turn has ended, or waits for a service. */
   #handle(job: Job): Promise<void> {
     if (job.state === 'done') return Promise.resolve();
-    job.state = 'running';
     return new Promise((resolve) => {
       job.release = resolve;
-      void this.#try(job).then(() => this.#release(job));
+      if (job.granted) void this.#tryGranted(job);
+      else this.#try(job, this.#engine);
     });
   }
 
@@ -193,41 +193,42 @@ export class Host {
     job.release = null;
   }
 
-  async #try(job: Job): Promise<void> {
-    for (let restarts = 0; restarts < MAX_RESTARTS; restarts++) {
-      const view = job.granted ? new PrivateView(this.#loader, this.#turnPorts) : null;
-      if (view !== null) await view.load([...job.keys]);
-      const turn = await this.#turn(job, view === null ? this.#engine : this.#engineOn(view.ports));
-      if (turn !== 'restart') return;
-    }
-    this.#conflict(job, []);
+  async #tryGranted(job: Job): Promise<void> {
+    const view = new PrivateView(this.#loader, this.#turnPorts);
+    await view.load([...job.keys]);
+    if (job.state !== 'done') this.#try(job, this.#engineOn(view.ports));
   }
 
-  async #turn(job: Job, engine: Engine): Promise<'restart' | 'over'> {
-    if (job.state === 'done') return 'over';
-    const turn = engine.newTurn(job.message, makeAttempt(this.incarnation, ++this.#attempts));
+  #try(job: Job, engine: Engine): void {
+    job.state = 'running';
+    const turn = engine.newTurn(job, makeAttempt(this.incarnation, ++this.#attempts));
     job.turn = turn;
-    this.#jobOfTurn.set(turn, job);
-    const outcome = await turn.run();
+    void turn.run().then((outcome) => this.#ended(job, turn, outcome));
+  }
+
+  #ended(job: Job, turn: Turn, outcome: Outcome): void {
     job.turn = null;
     this.#counts.turns++;
-    if ((job.state as string) === 'done') return 'over';
-    switch (outcome.kind) {
-      case 'reply':
-        this.#commit(job, turn, outcome);
-        return 'over';
-      case 'conflict':
-        this.#conflict(job, [outcome.key, ...keysOf(turn)]);
-        return 'over';
-      case 'missing':
-        for (const key of keysOf(turn)) job.keys.add(key);
-        for (const name of outcome.names) job.keys.add(`=${name}`);
-        for (const oid of outcome.oids) job.keys.add(oid);
-        if (!job.granted) await this.#load(outcome.oids, outcome.names);
-        return 'restart';
-      case 'abandoned':
-        return 'over';
+    if (job.state === 'running') {
+      if (outcome.kind === 'reply') this.#commit(job, turn, outcome.body);
+      else if (outcome.kind === 'conflict') this.#conflict(job, [outcome.key, ...keysOf(turn)]);
+      else if (outcome.kind === 'missing') void this.#restart(job, turn, outcome);
     }
+    this.#release(job);
+  }
+
+  /** Synchronous code needs what is not loaded. */
+  async #restart(job: Job, turn: Turn, { oids, names }: Extract<Outcome, { kind: 'missing' }>): Promise<void> {
+    const keys = [...keysOf(turn), ...oids, ...names.map((name) => `=${name}`)];
+    if (++job.restarts > MAX_RESTARTS) {
+      job.restarts = 0;
+      this.#conflict(job, keys);
+      return;
+    }
+    for (const key of keys) job.keys.add(key);
+    job.state = 'queued';
+    if (!job.granted) await this.#load(oids, names);
+    this.#again(job);
   }
 
   #load(oids: readonly Oid[], names: readonly string[]): Promise<void> {
@@ -237,29 +238,29 @@ export class Host {
   }
 
   /** The turn waits for a service: its object may handle other messages meanwhile. */
-  #waits(turn: Turn): void {
-    const job = this.#jobOfTurn.get(turn);
+  #waits(session: SessionId, no: number): void {
+    const job = this.#jobs.get(jobId(session, no));
     if (job !== undefined) this.#release(job);
   }
 
   // ---- commit and verdict -----------------------------------------------------------------------------------------------------------
 
-  #commit(job: Job, turn: Turn, outcome: Extract<Outcome, { kind: 'reply' }>): void {
-    const stale = job.granted ? undefined : firstStaleKey(turn);
-    if (stale !== undefined) {
+  #commit(job: Job, turn: Turn, body: CommitBody): void {
+    if (!job.granted && firstStaleKey(turn) !== undefined) {
       this.#conflict(job, keysOf(turn));
       return;
     }
-    let bytes = pack(outcome.body);
+    let bytes = pack(body);
     const most = this.config.link.maxFrameBytes - FRAME_ROOM;
     if (bytes.length > most) {
-      const error = new TelosError('TOO_LARGE', `the commit of ${job.message.target}.${job.message.selector} takes ${bytes.length} bytes of at most ${most}`);
+      const error = new TelosError('TOO_LARGE', `the commit of ${String(job)} takes ${bytes.length} bytes of at most ${most}`);
       bytes = pack(turn.failedCommit(error.toWire()));
     }
     job.state = 'committed';
-    job.committed = turn;
+    job.committed = body;
+    if (turn.logged.length > 0) job.logged = turn.logged;
     this.#commits.add(turn.attempt, job, turn.writes, !job.granted);
-    this.ports.send([T.COMMIT, turn.attempt, job.message.session, job.message.no, bytes]);
+    this.ports.send([T.COMMIT, turn.attempt, job.session, job.no, bytes]);
   }
 
   #verdict([, attempt, verdict, stale]: Verdict): void {
@@ -277,14 +278,14 @@ export class Host {
         return;
       case VERDICT.CONFLICT:
         this.#commits.dropStale(stale);
-        if (wanted) this.#conflict(job, job.committed === null ? stale : [...stale, ...keysOf(job.committed)]);
+        if (wanted) this.#conflict(job, job.committed === null ? stale : [...stale, ...keysIn(job.committed)]);
         return;
     }
   }
 
   /** What methods said with image.log, once their turn counts. */
-  #log({ committed, message: { target, selector } }: Job): void {
-    if (committed !== null && committed.logged.length > 0) this.ports.log('info', 'method.log', { target, selector, lines: committed.logged });
+  #log({ logged, target, selector }: Job): void {
+    if (logged.length > 0) this.ports.log('info', 'method.log', { target, selector, lines: logged });
   }
 
   #conflict(job: Job, keys: readonly string[]): void {
@@ -307,14 +308,13 @@ export class Host {
   #askGrant(job: Job): void {
     job.granted = false;
     if (job.grants > this.config.kernel.grantWidenings) {
-      const { target, selector } = job.message;
-      this.#decline(job, new TelosError('CONFLICT', `${target || 'the turn'}.${selector} met other turns' changes ${job.conflicts} times, ${job.grants} of them under a grant`));
+      this.#decline(job, new TelosError('CONFLICT', `${String(job)} met other turns' changes ${job.conflicts} times, ${job.grants} of them under a grant`));
       return;
     }
     job.grants++;
     this.#counts.grants++;
     job.state = 'asking';
-    this.ports.send([T.GRANT_REQUEST, job.message.session, job.message.no, [...job.keys]]);
+    this.ports.send([T.GRANT_REQUEST, job.session, job.no, [...job.keys]]);
   }
 
   #granted(session: SessionId, no: number): void {
@@ -340,7 +340,7 @@ export class Host {
 
   #decline(job: Job, error: TelosError): void {
     this.#counts.declined++;
-    this.ports.send([T.DECLINED, job.message.session, job.message.no, error.toWire()]);
+    this.ports.send([T.DECLINED, job.session, job.no, error.toWire()]);
     this.#done(job);
   }
 

@@ -1,5 +1,5 @@
 /** A message on this host, from its RUN to its verdict. */
-import { ABSENT, type Attempt, type Oid, type Run } from '../../protocol/index.js';
+import type { Attempt, Bytes, CommitBody, Oid, Origin, Run, SessionId } from '../../protocol/index.js';
 import type { RecordedAnswer, Turn, TurnMessage } from '../turn/index.js';
 
 /**
@@ -8,7 +8,7 @@ import type { RecordedAnswer, Turn, TurnMessage } from '../turn/index.js';
  */
 export type JobState = 'queued' | 'running' | 'committed' | 'blocked' | 'asking' | 'done';
 
-export class Job {
+export class Job implements TurnMessage {
   state: JobState = 'queued';
   turn: Turn | null = null;
   /** Conflicts so far. */
@@ -17,43 +17,62 @@ export class Job {
   grants = 0;
   /** It runs under a grant: on accepted state only. */
   granted = false;
-  /** Everything that its attempts have read and written: oids, and names as `=name`. */
-  readonly keys = new Set<string>();
+  /** Tries that found something unloaded in synchronous code. */
+  restarts = 0;
   /** Lets the object go on with its next message; set while the turn holds it. */
   release: (() => void) | null = null;
   /** Requests to services under way. */
   serviceWaits = 0;
-  /** The turn whose commit waits for its verdict. */
-  committed: Turn | null = null;
+  /** What waits for its verdict. */
+  committed: CommitBody | null = null;
+  /** What its methods said with image.log. */
+  logged: readonly string[] = NOTHING;
+  recorded: Map<string, RecordedAnswer> | null = null;
+  #keys: Set<string> | null = null;
 
-  constructor(readonly message: TurnMessage) {}
+  constructor(
+    readonly id: string,
+    readonly session: SessionId,
+    readonly no: number,
+    readonly target: string,
+    /** The object whose actor handles it; null for free-standing turns. */
+    readonly oid: Oid | null,
+    readonly nameAttempt: Attempt,
+    readonly selector: string,
+    readonly args: Bytes,
+    readonly time: number,
+    readonly origin: Origin,
+  ) {}
 
-  get id(): string {
-    return jobId(this.message.session, this.message.no);
+  /** Everything that its attempts have read and written: oids, and names as `=name`. */
+  get keys(): Set<string> {
+    return (this.#keys ??= new Set());
   }
 
-  /** The object whose actor handles it; null for free-standing turns. */
-  get oid(): Oid | null {
-    return this.message.oid;
+  record(key: string, answer: RecordedAnswer): void {
+    (this.recorded ??= new Map()).set(key, answer);
+  }
+
+  toString(): string {
+    return `${this.target || 'the function'}.${this.selector}`;
   }
 }
+
+const NOTHING: readonly string[] = [];
 
 export const jobId = (session: number, no: number): string => `${session}.${no}`;
 
 export function jobOf([, session, no, target, oid, nameAttempt, selector, args, time, , origin, , recorded]: Run): Job {
-  const answers = new Map<string, RecordedAnswer>();
-  for (const [key, ok, body] of recorded ?? []) answers.set(key, { ok, body });
-  const free = target === '';
-  return new Job({
-    session,
-    no,
-    target,
-    oid: free ? null : oid,
-    nameAttempt: oid === null ? ABSENT : (nameAttempt as Attempt),
-    selector,
-    args,
-    time,
-    origin,
-    recorded: answers,
-  });
+  const receiver = target === '' ? null : oid;
+  const job = new Job(jobId(session, no), session, no, target, receiver, nameAttempt, selector, args, time, origin);
+  for (const [key, ok, body] of recorded ?? []) job.record(key, { ok, body });
+  return job;
+}
+
+/** Keys of all that a commit reads and writes. */
+export function keysIn([reads, nameReads, , writes, nameWrites]: CommitBody): string[] {
+  const keys: string[] = [...reads.map(([oid]) => oid), ...writes.map(([oid]) => oid)];
+  for (const [name] of nameReads) keys.push(`=${name}`);
+  for (const [name] of nameWrites) keys.push(`=${name}`);
+  return keys;
 }

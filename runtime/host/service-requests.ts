@@ -40,7 +40,7 @@ export class ServiceRequests {
     const { asked, resume } = known;
     const answer = { ok, body: body instanceof Uint8Array ? Uint8Array.from(body) : body };
     if (asked.service !== KERNEL_SERVICE) {
-      if (ok || !isUnavailable(body)) asked.message.recorded.set(asked.key, answer);
+      if (ok || !isUnavailable(body)) this.jobOf(asked.message.session, asked.message.no)?.record(asked.key, answer);
       this.#count(asked, -1);
     }
     this.ports.defer(() => resume(answer));

@@ -11,15 +11,15 @@ export class Codec implements EncodeOptions {
   readonly maxDepth: number;
   /** The value encoded last holds a name that was not yet looked up. */
   sawName = false;
-  readonly refOf: (value: object) => string | undefined;
 
   constructor(private readonly turn: Turn) {
     this.maxBytes = turn.limits.maxBodyBytes;
     this.maxDepth = turn.limits.maxValueDepth;
-    this.refOf = (value) => {
-      const target = targetOf(value);
-      return target === null ? undefined : this.#idOf(target);
-    };
+  }
+
+  refOf(value: object): string | undefined {
+    const target = targetOf(value);
+    return target === null ? undefined : this.#idOf(target);
   }
 
   #idOf(target: { readonly id: string; readonly turn: object }): string {

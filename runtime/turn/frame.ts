@@ -160,24 +160,33 @@ export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Rec
   }
 
   /** One send, from look-up to answer. */
-  async perform(id: string, selector: string, args: ArgList, above: ObjectView | null, position: number): Promise<Carried> {
+  perform(id: string, selector: string, args: ArgList, above: ObjectView | null, position: number): Promise<Carried> {
+    try {
+      this.turn.alive();
+      const receiver = this.turn.lookup.ready(id);
+      if (receiver === null || receiver.oid === LOBBY) return this.#load(id, selector, args, above, position);
+      return this.#performOn(receiver, selector, args, above, position);
+    } catch (thrown) {
+      return Promise.reject(toFailure(thrown, this.turn));
+    }
+  }
+
+  async #load(id: string, selector: string, args: ArgList, above: ObjectView | null, position: number): Promise<Carried> {
+    const receiver = await this.turn.lookup.prepare(id);
+    if (receiver.oid === LOBBY) await this.turn.findName(selector);
+    return this.#performOn(receiver, selector, args, above, position);
+  }
+
+  #performOn(receiver: ObjectView, selector: string, args: ArgList, above: ObjectView | null, position: number): Promise<Carried> {
     const { turn } = this;
-    turn.alive();
-    const receiver = turn.lookup.ready(id) ?? (await turn.lookup.prepare(id));
-    if (!receiver.exists) throw turn.failure('UNKNOWN_OBJECT', `there is no object ${id}`);
-    if (receiver.oid === LOBBY) await turn.findName(selector);
+    if (!receiver.exists) throw turn.failure('UNKNOWN_OBJECT', `there is no object ${receiver.oid}`);
     const cell = above === null ? turn.lookup.find(receiver, selector) : turn.lookup.findAbove(above, selector);
     if (cell === null) return this.#misunderstood(receiver, selector, args, position);
-    switch (cell.kind) {
-      case KIND.METHOD:
-      case KIND.PRIMITIVE:
-        return this.#call(cell, new Frame(turn, this, receiver, turn.lookup.holder, selector, position), args);
-      default:
-        if (args.count > 0) {
-          throw turn.failure('BAD_ARGUMENT', `${turn.label(receiver.oid)}.${selector} is a data slot and takes no arguments, but got ${args.count}`);
-        }
-        return carriedOf(cell.content);
+    if (cell.kind === KIND.METHOD || cell.kind === KIND.PRIMITIVE) {
+      return this.#call(cell, new Frame(turn, this, receiver, turn.lookup.holder, selector, position), args);
     }
+    if (args.count === 0) return Promise.resolve(carriedOf(cell.content));
+    throw turn.failure('BAD_ARGUMENT', `${turn.label(receiver.oid)}.${selector} is a data slot and takes no arguments, but got ${args.count}`);
   }
 
   #misunderstood(receiver: ObjectView, selector: string, args: ArgList, position: number): Promise<Carried> {
@@ -193,7 +202,14 @@ export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Rec
 
   async #call(cell: Cell, child: Frame, args: ArgList): Promise<Carried> {
     try {
-      const carried = cell.kind === KIND.PRIMITIVE ? await child.runPrimitive(cell.text, args) : await child.#runMethod(cell, args);
+      let carried: Carried;
+      if (cell.kind === KIND.METHOD) {
+        const result = await this.turn.code(cell)(child)(child.self, ...args.forMethod(child));
+        if (child.#tail !== null) await child.#settled();
+        carried = child.#finish(result);
+      } else {
+        carried = await this.turn.engine.primitive(cell.text, child)(child, args.plain(this.turn.resolveNow));
+      }
       this.#absorb(child);
       return carried;
     } catch (thrown) {
@@ -202,23 +218,15 @@ export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Rec
     }
   }
 
-  async #runMethod(cell: Cell, args: ArgList): Promise<Carried> {
-    const method = this.turn.code(cell)(this);
-    const result = await method(this.self, ...args.forMethod(this));
-    return this.#finish(result);
-  }
-
-  async runPrimitive(name: string, args: ArgList): Promise<Carried> {
-    return this.turn.engine.primitive(name, this)(this, args.plain(this.turn.resolveNow));
-  }
-
   /** A free-standing turn: the first argument is the source, the others are its own. */
   async runSource(args: ArgList): Promise<Carried> {
     const [source, ...own] = args.forMethod(this);
     if (typeof source !== 'string') throw this.turn.failure('BAD_ARGUMENT', 'the first argument of a turn is its source, a string');
     try {
       const code = this.turn.compile(source)(this) as (...args: unknown[]) => unknown;
-      return await this.#finish(await code(...own));
+      const result = await code(...own);
+      if (this.#tail !== null) await this.#settled();
+      return this.#finish(result);
     } catch (thrown) {
       await this.#failed();
       throw thrown;
@@ -227,8 +235,7 @@ export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Rec
 
   // ---- the end -------------------------------------------------------------------------------------------------------------------
 
-  async #finish(result: unknown): Promise<Carried> {
-    if (this.#tail !== null) await this.#settled();
+  #finish(result: unknown): Carried {
     this.turn.alive();
     this.writeCopies();
     const carried = this.turn.codec.carry(result, `the answer of ${this.place()}`);

@@ -17,8 +17,8 @@ export interface TurnMessage {
   /** Arrival, ms since the epoch. */
   readonly time: number;
   readonly origin: Origin;
-  /** Answers of services that earlier tries got, by key; a try adds its own. */
-  readonly recorded: Map<string, RecordedAnswer>;
+  /** Answers of services that earlier tries got, by key; null for none. */
+  readonly recorded: ReadonlyMap<string, RecordedAnswer> | null;
 }
 
 export interface RecordedAnswer {
@@ -45,7 +45,7 @@ export interface TurnPorts {
   load(oids: readonly Oid[], names: readonly string[], resume: () => void): void;
   service(request: ServiceRequest, resume: (answer: RecordedAnswer) => void): void;
   /** The turn waits for a service: its object may handle other messages meanwhile. */
-  waiting(turn: unknown): void;
+  waiting(message: TurnMessage): void;
   /** @throws TelosError BAD_SOURCE */
   compile(source: string): CompiledMethod;
   /** Runs `task` in a later turn of the event loop, after all microtasks. */

@@ -140,7 +140,8 @@ async function lobbyNames(frame: Frame): Promise<string[]> {
     if (draft.removed) names.delete(name);
     else names.add(name);
   }
-  return [...frame.ownView.list(), ...[...names].sort()];
+  frame.ownView.list();
+  return [...names].sort();
 }
 
 // ---- the rest ----------------------------------------------------------------------------------------------------------------------

@@ -239,11 +239,11 @@ export class Turn implements ViewOwner, MeteredTurn {
 
   async service(request: Omit<ServiceRequest, 'message'>): Promise<RecordedAnswer> {
     const { message } = this;
-    const known = message.recorded.get(request.key);
+    const known = message.recorded?.get(request.key);
     if (known !== undefined) return known;
     return this.#wait<RecordedAnswer>((resume) => {
       this.engine.ports.service({ message, ...request }, resume);
-      if (request.service !== 'kernel') this.engine.ports.waiting(this);
+      if (request.service !== 'kernel') this.engine.ports.waiting(message);
     });
   }
 

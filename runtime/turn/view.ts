@@ -12,6 +12,8 @@ import { parentsIn, type CachedObject } from './object.js';
 
 const INDEX_FROM = 16;
 const NO_PARENTS: readonly Oid[] = [];
+/** Shared by all that have drafted nothing, which are most; never written. */
+const NO_DRAFTS: Map<string, Draft> = new Map();
 
 export interface ViewOwner {
   /** Ends the turn. */
@@ -23,7 +25,7 @@ export interface ViewOwner {
 export class ObjectView implements DraftHome {
   /** [slot, attempt, …], as the commit wants it. */
   readonly reads: (string | Attempt)[] = [];
-  readonly drafts = new Map<string, Draft>();
+  drafts: Map<string, Draft> = NO_DRAFTS;
   /** Age of the turn's lineages at which all ancestors were known to be loaded. */
   lineageSeen = -1;
   #index: Map<string, Attempt> | null = null;
@@ -108,6 +110,7 @@ export class ObjectView implements DraftHome {
   }
 
   write(slot: string, content: Content, removed: boolean, named: boolean, owner: Owner): Draft | null {
+    if (this.drafts === NO_DRAFTS) this.drafts = new Map();
     return putDraft(this, slot, content, removed, named, owner);
   }
 
@@ -126,7 +129,7 @@ function indexOf(reads: readonly (string | Attempt)[]): Map<string, Attempt> {
 
 /** What one turn sees of one name. */
 export class NameView implements DraftHome {
-  readonly drafts = new Map<string, Draft>();
+  drafts: Map<string, Draft> = NO_DRAFTS;
   /** The committed state was looked at. */
   wasRead = false;
 
@@ -145,6 +148,7 @@ export class NameView implements DraftHome {
 
   /** The name as this turn would leave it; null takes it away. */
   write(oid: Oid | null, owner: Owner): Draft | null {
+    if (this.drafts === NO_DRAFTS) this.drafts = new Map();
     return putDraft(this, this.name, oid, oid === null, false, owner);
   }
 

@@ -130,7 +130,7 @@ export class World implements TurnPorts {
   service(request: ServiceRequest, resume: (answer: RecordedAnswer) => void): void {
     this.services.push(request);
     const answer = this.answer(request);
-    request.message.recorded.set(request.key, answer);
+    (request.message.recorded as Map<string, RecordedAnswer> | null)?.set(request.key, answer);
     setImmediate(() => resume(answer));
   }
 
