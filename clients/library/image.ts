@@ -3,6 +3,7 @@
  *
  * Views made by `with()` share one connection; closing it is for the view that `connect()` answered.
  */
+import { inspect } from 'node:util';
 import {
   ORIGIN,
   TelosError,
@@ -138,6 +139,10 @@ export class Image extends Questions implements CallHost {
   /** Requests that are not answered yet. */
   get outstanding(): number {
     return this.connection.session.outstanding;
+  }
+
+  [inspect.custom](): string {
+    return `[Image ${this.imageId}, ${this.connection.state}]`;
   }
 
   /** Ends the session; open requests fail with CLOSED. */

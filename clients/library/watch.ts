@@ -1,4 +1,5 @@
 /** Change notices as a program takes them: one at a time to a listener, or as an async iterator. Bounded by the credit. */
+import { inspect } from 'node:util';
 import type { Connection } from './connection.js';
 import type { Handle } from './handle.js';
 import type { NoticeSink, Subscription } from './subscription.js';
@@ -19,6 +20,10 @@ export class Watch implements AsyncIterableIterator<ImageNotice>, NoticeSink {
   private hadGap = false;
   private over = false;
   private readonly subscription: Subscription;
+
+  [inspect.custom](): string {
+    return `[Watch of ${this.subscription.pattern}${this.over ? ', ended' : ''}]`;
+  }
 
   constructor(
     connection: Connection,
