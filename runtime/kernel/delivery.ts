@@ -70,7 +70,10 @@ export class Delivery {
 
   armed(due: number, no: number, record: OutboxRecord): void {
     if (this.#timersReading) this.#armedMeanwhile.push({ due, no, record });
-    else if (due < this.#horizon && !this.#timersKnown.has(no)) this.#insertTimer({ due, no, record });
+    else if (due < this.#horizon && !this.#timersKnown.has(no)) {
+      this.#insertTimer({ due, no, record });
+      this.#trimTimers();
+    }
   }
 
   /** A turn that handled it is accepted: it may not be sent again, though the journal still has it. */
@@ -212,7 +215,6 @@ export class Delivery {
     }
     this.#timers.splice(low, 0, entry);
     this.#timersKnown.add(entry.no);
-    this.#trimTimers();
   }
 
   #trimTimers(): void {

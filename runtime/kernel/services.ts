@@ -16,8 +16,8 @@ import type { HostState } from './router.js';
 interface Request {
   readonly message: Message;
   /** The host that asked: an answer for a message that has moved on meanwhile is of no use to the new one. */
-  readonly host: HostState | null;
-  readonly hostRequest: number;
+  host: HostState | null;
+  hostRequest: number;
   readonly key: string;
   readonly worker: HostId;
 }
@@ -72,6 +72,12 @@ export class Services {
       return;
     }
     this.core.grants.end(message, now);
+    const underWay = this.#find(message, key);
+    if (underWay) {
+      underWay.host = request.host;
+      underWay.hostRequest = hostRequest;
+      return;
+    }
     const worker = [...this.#workers].find(([, services]) => services.includes(service))?.[0];
     if (worker === undefined) {
       this.#failed(request, new TelosError('UNAVAILABLE', `no worker serves ${service}.${op}`), now);
@@ -80,6 +86,13 @@ export class Services {
     const id = ++this.#counter;
     this.#requests.set(id, { ...request, worker });
     this.core.ports.toService(worker, [T.SERVE, id, `${message.session}.${message.no}.${key}`, op, args]);
+  }
+
+  /** The same request of an earlier run of the message, on a host that died: its answer serves the present run too. */
+  #find(message: Message, key: string): Request | undefined {
+    for (const request of this.#requests.values())
+      if (request.message === message && request.key === key) return request;
+    return undefined;
   }
 
   answered([, id, part, ok, body]: Served, now: number): void {

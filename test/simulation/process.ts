@@ -11,6 +11,7 @@ import type { Random } from './random.js';
 export class SimProcess {
   mode: 'running' | 'stopped' | 'dead' = 'running';
   readonly #waiting: (() => void)[] = [];
+  #hung = false;
   readonly wires = new Set<Wire>();
   /** Whoever waits for its exit. */
   onDeath: () => void = () => undefined;
@@ -41,10 +42,20 @@ export class SimProcess {
     if (this.mode === 'running') this.mode = 'stopped';
   }
 
+  /** As if stopped, for ever: an endless loop. */
+  hang(): void {
+    this.stop();
+    this.#hung = true;
+  }
+
   goOn(): void {
-    if (this.mode !== 'stopped') return;
+    if (this.mode !== 'stopped' || this.#hung) return;
     this.mode = 'running';
-    for (let work = this.#waiting.shift(); work !== undefined; work = this.#waiting.shift()) this.do(work);
+    while (this.#running() && this.#waiting.length > 0) this.#waiting.shift()?.();
+  }
+
+  #running(): boolean {
+    return this.mode === 'running';
   }
 
   /** `heard`: the other ends of its wires learn of it. */

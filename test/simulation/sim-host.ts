@@ -28,7 +28,7 @@ export class SimHost extends SimProcess {
     this.host = new ModelHost(birth.incarnation, { ...world.config.host, ...world.config.kernel }, {
       send: (envelope: FromHost) => void this.#link?.send(envelope),
       after: (delay, run) => this.after(delay, run),
-      doom: (kind) => (kind === 'poison' ? this.die() : this.stop()),
+      doom: (kind) => (kind === 'poison' ? this.die() : this.hang()),
       note: (fact) => void world.history.attempts.set(fact.attempt, fact),
       effect: (message, body) => void world.history.effects.push({ life: Math.floor(birth.incarnation / INCARNATIONS_PER_LIFE), message, body }),
       random: world.random.fork(birth.incarnation),

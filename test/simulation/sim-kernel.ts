@@ -4,7 +4,7 @@
  * What leaves the kernel and what reaches it is noted here, outside of it.
  */
 import { unpack } from '../../protocol/codec.js';
-import { T, type Ask, type FromClient, type FromHost, type Served, type SessionId, type ToClient, type ToHost, type ToService } from '../../protocol/envelope.js';
+import { T, type Ask, type Envelope, type FromClient, type FromHost, type Served, type SessionId, type ToClient, type ToHost, type ToService } from '../../protocol/envelope.js';
 import { isRetryable, TelosError, type WireError } from '../../protocol/errors.js';
 import { MAGIC, PROTOCOL_VERSION, type Hello } from '../../protocol/frames.js';
 import { Kernel, type KernelPorts } from '../../runtime/kernel/index.js';
@@ -17,6 +17,12 @@ import { childSpec, SimSupervisor } from './sim-supervisor.js';
 import type { World } from './world.js';
 
 const TICK_MS = 20;
+const TYPES = Object.fromEntries(Object.entries(T).map(([name, number]) => [number, name]));
+
+/** An envelope in one line, its bytes decoded. */
+const show = (envelope: Envelope): string =>
+  `${TYPES[envelope[0]]} ${JSON.stringify(envelope.slice(1), (_, value: unknown) => (isBytes(value) ? unpack(Uint8Array.from((value as { data: number[] }).data)) : value))}`.slice(0, 400);
+const isBytes = (value: unknown): boolean => typeof value === 'object' && value !== null && 'type' in value && 'data' in value;
 const ORACLE = 1;
 
 interface HostPeer {
@@ -109,6 +115,7 @@ export class SimKernel extends SimProcess {
       const [, no, , , , , , args] = envelope as Ask;
       this.world.history.asks.push({ session, no, token: decodeScript(args)[0] });
     }
+    this.world.trace(() => `from client ${peer} session ${session ?? 0} ${show(envelope)}`);
     this.kernel.fromClient(peer, envelope, this.clock.now);
   }
 
@@ -139,6 +146,7 @@ export class SimKernel extends SimProcess {
       const fact = this.world.history.attempts.get(envelope[1]);
       if (fact) fact.fenced = true;
     }
+    this.world.trace(() => `from host ${id}${peer.lost ? ' (lost)' : ''} ${show(envelope)}`);
     this.kernel.fromHost(id, envelope, this.clock.now);
     if (peer.lost) this.kernel.flush(this.clock.now);
   }
@@ -191,6 +199,7 @@ export class SimKernel extends SimProcess {
     } else if (envelope[0] === T.NOTICE) {
       history.notices.push({ stream: `life ${this.life} peer ${peer} subscription ${envelope[1]}`, part: envelope[2], seq: envelope[3], durable: disk.durable, changes: envelope[5] });
     }
+    this.world.trace(() => `to client ${peer} session ${session} ${show(envelope)}`);
     this.#clients.get(peer)?.send(envelope);
   }
 
@@ -199,6 +208,7 @@ export class SimKernel extends SimProcess {
     if (envelope[0] === T.RUN && envelope[1] === 0) {
       this.world.history.deliveries.push({ at: this.world.moment(), no: envelope[2], time: this.clock.now, durable: this.world.disk.durable });
     }
+    this.world.trace(() => `to host ${host} ${show(envelope)}`);
     this.#hosts.get(host)?.link.send(envelope);
   }
 

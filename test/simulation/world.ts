@@ -109,6 +109,7 @@ export class World {
       if (key.length <= RECORDED_KEY_BYTES) continue;
       const [session, no] = fieldsOf(key);
       const [, body] = unpack(value) as [boolean, string];
+      this.trace(() => `recorded ${session}:${no} ${key.toString('utf8', RECORDED_KEY_BYTES + 1)} ${body}`);
       this.history.effects.push({ life, message: `message ${session}:${no} ${key.toString('utf8', RECORDED_KEY_BYTES + 1)}`, body });
     }
   }
@@ -205,7 +206,7 @@ export class World {
   #describeUnrest(): string {
     const open = this.clients.flatMap((client) => [...client.open].map(({ fact }) => `${client.name}:${fact.token}`));
     const outgoing = [...this.disk.store.page(rangeOf('q'), 99), ...this.disk.store.page(rangeOf('t'), 99)].map(([key]) => fieldsOf(key).at(-1));
-    return `after ${REST_MS} ms without faults: open ${open.join(' ') || 'none'}; outgoing ${outgoing.join(' ') || 'none'}; kernel ${this.kernel?.mode ?? 'none'} ${this.kernel?.ready === true ? 'ready' : 'not ready'}`;
+    return `after ${REST_MS} ms without faults: open ${open.join(' ') || 'none'}; outgoing ${outgoing.join(' ') || 'none'}; kernel ${this.kernel?.mode ?? 'none'} ${this.kernel?.ready === true ? 'ready' : 'not ready'}, ${JSON.stringify(this.kernel?.kernel.core.delivery.counts)}, hosts ${this.hosts().map((host) => `${host.name} ${host.mode}`).join(' ')}`;
   }
 
   // ---- what is left ----------------------------------------------------------------------------------------------------------
