@@ -5,6 +5,7 @@ export * from './call.js';
 export * from './questions.js';
 export * from './watch.js';
 export * from './session.js';
+export * from './request.js';
 export * from './subscription.js';
 export * from './connection.js';
 export * from './locate.js';

@@ -50,7 +50,7 @@ import {
 } from './request.js';
 import { Subscription, type NoticeSink } from './subscription.js';
 
-export * from './request.js';
+export type { Request, SessionLimits, SessionPort, Sink } from './request.js';
 
 export class ClientSession {
   /** Granted by the kernel; 0: none yet, or given up. */
