@@ -171,6 +171,7 @@ export class Guardian {
   #start(id: number): KernelLife {
     const process_ = new NodeChild({
       script: KERNEL_SCRIPT,
+      args: [this.#paths.root],
       log: logPath(this.#paths.logs, 'kernel'),
       onReport: (value) => this.#heard(life, value),
       onExit: (exit) => this.#exited(id, life, exit),

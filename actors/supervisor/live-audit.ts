@@ -23,6 +23,7 @@ function audit({ imageDir, config }: KernelLifeConfig): Promise<VerifyReport> {
     const log = logPath(imagePaths(imageDir).logs, 'audit');
     const child = new NodeChild({
       script: SCRIPT,
+      args: [imageDir],
       log,
       onReport: (value) => {
         const answer = value as AuditAnswer;

@@ -53,10 +53,11 @@ export class Supervisor {
   }
 
   dispatch(event: SupervisorEvent): void {
-    const [state, effects] = step(this.#state, event, this.powers.now());
+    const now = this.powers.now();
+    const [state, effects] = step(this.#state, event, now);
     this.#state = state;
     for (const effect of effects) this.#carryOut(effect);
-    this.#arm();
+    this.#arm(now);
     this.powers.changed?.();
   }
 
@@ -70,10 +71,10 @@ export class Supervisor {
     else this.powers.kill(child, effect.cause);
   }
 
-  #arm(): void {
+  /** @param now of the last step: what became due since then is due at once, not never */
+  #arm(now: number): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const now = this.powers.now();
     const due = nextDue(this.#state, now);
     if (due === Infinity) return;
     const wait = Math.min(LONGEST_TIMER_MS, Math.max(1, due - now));

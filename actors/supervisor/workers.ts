@@ -223,6 +223,7 @@ export class Workers {
     const process_ = new NodeChild({
       script: spec.script,
       nodeFlags: spec.nodeFlags,
+      args: [spec.id, this.#options.imageDir],
       log: logPath(this.#options.logs, spec.id),
       onExit: (exit) => this.#exited(child.life, exit),
     });

@@ -20,6 +20,7 @@ const LAST_REPORTS_MS = 250;
 export interface ChildOptions {
   /** Absolute path of the script. */
   readonly script: string;
+  /** Only for people: the child is configured over its life line. They show in the system's list of processes. */
   readonly args?: readonly string[];
   /** For Node itself: `--max-old-space-size=…`. */
   readonly nodeFlags?: readonly string[];

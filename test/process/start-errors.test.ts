@@ -1,0 +1,131 @@
+/** What keeps an image from being served reaches the terminal: a code, a remedy, exit code 1, at once, and nothing is left running. */
+import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { Running, ROOT, cleanUp, pidsWith, telos, temporary, type Outcome } from './support/processes.js';
+
+afterAll(cleanUp);
+
+const up = (image: string, args: string[] = [], env: Record<string, string> = {}): Promise<Outcome> =>
+  telos(['up', '--image', image, ...args], { env, ms: 30_000 });
+
+/** Standard error is `CODE: message` and a remedy on a line of its own; nobody lives on. */
+function expectRefusal({ code, stdout, stderr }: Outcome, error: string, image: string): void {
+  expect(stderr).toMatch(new RegExp(`^${error}: .+\\n.+`));
+  expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+  expect(pidsWith(image)).toEqual([]);
+}
+
+const listening = (): Promise<[server: Server, port: number]> =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      resolve([server, typeof address === 'object' && address !== null ? address.port : 0]);
+    });
+  });
+
+test('port-in-use: PORT_IN_USE, naming it', async () => {
+  const image = join(temporary(), 'image');
+  const [server, port] = await listening();
+  const outcome = await up(image, ['--port', String(port)]);
+  server.close();
+  expect(outcome.stderr).toContain(String(port));
+  expectRefusal(outcome, 'PORT_IN_USE', image);
+});
+
+test('image-locked: a second `telos up` is refused, the first goes on', async () => {
+  const image = join(temporary(), 'image');
+  const running = await Running.up(image, ['--hosts', '1']);
+  const before = await running.status();
+  const second = await up(image);
+  expect({ code: second.code, stdout: second.stdout }).toEqual({ code: 1, stdout: '' });
+  expect(second.stderr).toMatch(/^IMAGE_LOCKED: .*\n.+/);
+  const after = await running.status();
+  expect(after.processes.map(({ pid }) => pid)).toEqual(before.processes.map(({ pid }) => pid));
+  await running.down();
+  expect(pidsWith(image)).toEqual([]);
+});
+
+test('many-start-at-once: one serves, all others are refused', async () => {
+  const image = join(temporary(), 'image');
+  const starts = await Promise.all(Array.from({ length: 4 }, () => telos(['up', '--detach', '--image', image, '--hosts', '1'])));
+  const codes = starts.map(({ code }) => code).sort();
+  expect(codes).toEqual([0, 1, 1, 1]);
+  for (const { code, stderr } of starts) if (code === 1) expect(stderr).toMatch(/^IMAGE_LOCKED: /);
+  expect((await telos(['down', '--image', image])).code).toBe(0);
+  expect(pidsWith(image)).toEqual([]);
+});
+
+test.each([
+  ['a file', 'file'],
+  ['below a file', 'file/image'],
+])('path-is-%s: BAD_PATH', async (_what, path) => {
+  const home = temporary();
+  writeFileSync(join(home, 'file'), 'content');
+  expectRefusal(await up(join(home, path)), 'BAD_PATH', home);
+});
+
+test('path-where-nothing-can-be-made: BAD_PATH', async () => {
+  const path = process.platform === 'linux' ? '/proc/telos/image' : join(temporary(), '\0');
+  if (process.platform === 'linux') expectRefusal(await up(path), 'BAD_PATH', path);
+});
+
+/** Rights mean nothing to root: it lends its place to nobody. */
+const asOther = (args: string[]): Outcome => {
+  const root = process.getuid?.() === 0;
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(ROOT, 'dist/clients/cli/main.js'), ...args], {
+    encoding: 'utf8',
+    timeout: 30_000,
+    ...(root ? { uid: 65_534, gid: 65_534 } : {}),
+  });
+  return { code: status, stdout, stderr };
+};
+
+const onPosix = process.platform === 'win32' ? test.skip : test;
+
+onPosix('directory-without-write-permission: NO_PERMISSION, and nothing is made in it [needs posix]', () => {
+  const home = temporary();
+  chmodSync(home, 0o755);
+  const image = join(home, 'image');
+  mkdirSync(image);
+  chmodSync(image, 0o555);
+  expectRefusal(asOther(['up', '--image', image]), 'NO_PERMISSION', image);
+  expect(readdirSync(image)).toEqual([]);
+});
+
+test('configuration-that-breaks-a-relation: BAD_CONFIG, naming the keys', async () => {
+  const home = temporary();
+  const config = join(home, 'config.json');
+  writeFileSync(config, JSON.stringify({ turn: { run_time_ms: 60_000 } }));
+  const outcome = await up(join(home, 'image'), [], { TELOS_CONFIG: config });
+  expect(outcome.stderr).toContain('run_time_ms');
+  expectRefusal(outcome, 'BAD_CONFIG', home);
+});
+
+test('host-that-can-not-start: START_FAILED, naming host and cause, no restart without end', async () => {
+  const home = temporary();
+  const config = join(home, 'config.json');
+  writeFileSync(config, JSON.stringify({ turn: { resident_bytes: 20 * 2 ** 20, max_grow_bytes: 2 ** 20 } }));
+  const outcome = await up(join(home, 'image'), ['--hosts', '1'], { TELOS_CONFIG: config });
+  expect(outcome.stderr).toContain('host-1');
+  expect(outcome.stderr).toContain('turn.resident_bytes');
+  expectRefusal(outcome, 'START_FAILED', home);
+});
+
+test('wrong-usage: exit code 2, nothing is made', async () => {
+  const image = join(temporary(), 'image');
+  for (const args of [['--port', '70000'], ['--hosts', '0'], ['--no-such-thing']]) expect((await up(image, args)).code).toBe(2);
+  expect(existsSync(image)).toBe(false);
+});
+
+test('doctor: names what is wrong with the path, and is content with a sound image', async () => {
+  const home = temporary();
+  writeFileSync(join(home, 'file'), '');
+  const wrong = await telos(['doctor', '--json', '--image', join(home, 'file')]);
+  expect(wrong.code).toBe(1);
+  const { findings } = JSON.parse(wrong.stdout) as { findings: { check: string; ok: boolean; remedy: string }[] };
+  expect(findings.find(({ check }) => check === 'image')).toMatchObject({ ok: false, remedy: expect.stringMatching(/./) });
+  expect((await telos(['doctor', '--image', join(home, 'image')])).code).toBe(0);
+  expect(existsSync(join(home, 'image'))).toBe(false);
+});
