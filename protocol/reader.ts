@@ -7,21 +7,21 @@
  */
 import { TelosError } from './errors.js';
 
-interface RawBuffer extends Buffer {
-  utf8Slice(start: number, end: number): string;
-  latin1Slice(start: number, end: number): string;
-}
+type Slice = (this: Uint8Array, start: number, end: number) => string;
 
-const NO_BYTES = Buffer.alloc(0) as RawBuffer;
+/** Native, and they work on any Uint8Array. */
+const utf8Slice = Reflect.get(Buffer.prototype, 'utf8Slice') as Slice;
+const latin1Slice = Reflect.get(Buffer.prototype, 'latin1Slice') as Slice;
+
+const NO_BYTES = new Uint8Array(0);
+/** For numbers of 8 bytes, and floats of 4. */
+const scratch = new DataView(new ArrayBuffer(8));
 const CACHE = 1024;
 const CACHED_MAX = 24;
 
 const OBJECT_PROTOTYPE = Object.prototype as object;
 const define = Object.defineProperty;
 const { fromCharCode } = String;
-
-export const asBuffer = (bytes: Uint8Array): Buffer =>
-  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 /** Sets an own property, also for keys that assignment would treat in a special way. */
 export function setOwn(target: Record<string, unknown>, key: string, value: unknown): void {
@@ -30,22 +30,20 @@ export function setOwn(target: Record<string, unknown>, key: string, value: unkn
 }
 
 export abstract class Reader {
-  protected bytes: RawBuffer = NO_BYTES;
+  protected bytes: Uint8Array = NO_BYTES;
   protected pos = 0;
   protected end = 0;
   protected depth = 0;
   protected maxDepth = 0;
-  private view: DataView = new DataView(NO_BYTES.buffer, 0, 0);
   private readonly cache: (string | undefined)[] = new Array<string | undefined>(CACHE).fill(undefined);
 
   protected abstract bin(start: number, end: number): unknown;
   protected abstract map(count: number): unknown;
 
   protected open(bytes: Uint8Array, maxDepth: number): void {
-    this.bytes = asBuffer(bytes) as RawBuffer;
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.bytes = bytes;
     this.pos = 0;
-    this.end = bytes.byteLength;
+    this.end = bytes.length;
     this.depth = 0;
     this.maxDepth = maxDepth;
   }
@@ -57,7 +55,7 @@ export abstract class Reader {
 
   protected malformed(what: string): TelosError {
     const from = Math.max(0, this.pos - 8);
-    const near = this.bytes.subarray(from, from + 16).toString('hex');
+    const near = Buffer.from(this.bytes.subarray(from, from + 16)).toString('hex');
     return new TelosError('MALFORMED', `${what} at byte ${this.pos} of ${this.end} (near ${near})`);
   }
 
@@ -87,9 +85,9 @@ export abstract class Reader {
       case 0xc6:
         return this.blob(this.uint(4));
       case 0xca:
-        return this.float(this.view.getFloat32(this.skip(4)));
+        return this.float(this.wide(4).getFloat32(0));
       case 0xcb:
-        return this.float(this.view.getFloat64(this.skip(8)));
+        return this.float(this.wide(8).getFloat64(0));
       case 0xcc:
         return this.uint(1);
       case 0xcd:
@@ -97,15 +95,15 @@ export abstract class Reader {
       case 0xce:
         return this.uint(4);
       case 0xcf:
-        return this.view.getBigUint64(this.skip(8));
+        return this.wide(8).getBigUint64(0);
       case 0xd0:
-        return this.view.getInt8(this.skip(1));
+        return (this.uint(1) << 24) >> 24;
       case 0xd1:
-        return this.view.getInt16(this.skip(2));
+        return (this.uint(2) << 16) >> 16;
       case 0xd2:
-        return this.view.getInt32(this.skip(4));
+        return this.uint(4) | 0;
       case 0xd3:
-        return this.view.getBigInt64(this.skip(8));
+        return this.wide(8).getBigInt64(0);
       case 0xd9:
         return this.text(this.uint(1));
       case 0xda:
@@ -140,8 +138,16 @@ export abstract class Reader {
 
   private uint(width: 1 | 2 | 4): number {
     const at = this.skip(width);
-    if (width === 1) return this.bytes[at] as number;
-    return width === 2 ? this.view.getUint16(at) : this.view.getUint32(at);
+    let value = 0;
+    for (let i = at; i < at + width; i++) value = value * 0x100 + (this.bytes[i] as number);
+    return value;
+  }
+
+  /** The next bytes, at the beginning of the scratch view. */
+  private wide(width: 4 | 8): DataView {
+    const at = this.skip(width);
+    for (let i = 0; i < width; i++) scratch.setUint8(i, this.bytes[at + i] as number);
+    return scratch;
   }
 
   private blob(length: number): unknown {
@@ -191,7 +197,7 @@ export abstract class Reader {
   /** Short ASCII texts repeat (keys, names, selectors): a small cache spares making them anew. */
   private text(length: number): string {
     const at = this.skip(length);
-    if (length > CACHED_MAX) return this.bytes.utf8Slice(at, at + length);
+    if (length > CACHED_MAX) return utf8Slice.call(this.bytes, at, at + length);
     if (length === 0) return '';
     const { bytes } = this;
     let hash = length;
@@ -211,8 +217,8 @@ export abstract class Reader {
   private remember(slot: number, at: number, length: number): string {
     let ascii = true;
     for (let i = at; i < at + length; i++) if ((this.bytes[i] as number) >= 0x80) ascii = false;
-    if (!ascii) return this.bytes.utf8Slice(at, at + length);
-    const text = length === 1 ? fromCharCode(this.bytes[at] as number) : this.bytes.latin1Slice(at, at + length);
+    if (!ascii) return utf8Slice.call(this.bytes, at, at + length);
+    const text = length === 1 ? fromCharCode(this.bytes[at] as number) : latin1Slice.call(this.bytes, at, at + length);
     this.cache[slot] = text;
     return text;
   }

@@ -55,7 +55,7 @@ const KEYS = [
 
 function text(random: Random): string {
   const alphabet = random.pick(['abcdefghij', 'äöüß', '漢字かな', 'a😀b', '\u0000\u001f\u007f\u0080']);
-  const letters = [...alphabet];
+  const letters = Array.from(alphabet);
   return Array.from({ length: random.pick([0, 1, 5, 23, 24, 25, 31, 32, 33, 84, 255, 256, 300]) }, () =>
     random.pick(letters),
   ).join('');

@@ -159,7 +159,7 @@ describe('refusals', () => {
     ['date', { items: [0, 1, 2, { when: new Date(0) }] }, /^acct\.items\[3\]\.when: an object of class Date/],
     ['not-a-number', { a: Number.NaN }, /^acct\.a: NaN/],
     ['infinity', Number.NEGATIVE_INFINITY, /^acct: -Infinity/],
-    ['hole', { a: [1, , 3] }, /^acct\.a\[1\]: undefined/], // eslint-disable-line no-sparse-arrays
+    ['hole', { a: [1, , 3] }, /^acct\.a\[1\]: undefined/],
     ['undefined', { a: { b: undefined } }, /^acct\.a\.b: undefined/],
     ['symbol', [Symbol('s')], /^acct\[0\]: a symbol/],
     ['symbol-key', { a: { [Symbol('s')]: 1 } }, /^acct\.a: .*symbol/],
