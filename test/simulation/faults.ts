@@ -1,6 +1,6 @@
 /** The faults of a schedule. */
 import { accountOid } from './genesis.js';
-import type { SimProcess } from './process.js';
+import type { SimProcess, Wire } from './process.js';
 import type { Workload } from './workload.js';
 import type { World } from './world.js';
 
@@ -40,7 +40,7 @@ export function injectFault(world: World, _workload: Workload, index: number): v
   const host = world.hosts().length > 0 ? random.pick(world.hosts()) : undefined;
   const client = random.pick(world.clients);
   const victim = `a${random.below(world.plan.accounts)}`;
-  const wire = random.pick([...(world.kernel?.wires ?? [])]) as ReturnType<World['connect']>['wire'] | undefined;
+  const wire = random.pick<Wire | undefined>([...(world.kernel?.wires ?? [])]);
   switch (kind) {
     case 'killHost':
       return kill(host);

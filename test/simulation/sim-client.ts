@@ -1,18 +1,16 @@
 /** A client process in the simulation: the real session core (clients/library), which greets the kernel again whenever it loses it. */
 import { unpack } from '../../protocol/codec.js';
-import { ORIGIN, type Content, type ToClient } from '../../protocol/envelope.js';
+import { ORIGIN, type Content, type FromClient, type ToClient } from '../../protocol/envelope.js';
 import { TelosError, type WireError } from '../../protocol/errors.js';
 import { MAGIC, PROTOCOL_VERSION, type Welcome } from '../../protocol/frames.js';
 import { ClientSession, type Request } from '../../clients/library/session.js';
 import type { RequestFact } from './history.js';
 import { SimProcess } from './process.js';
 import { encodeScript, SELECTOR, type Op } from './script.js';
-import { SimLink } from './sim-link.js';
+import { GreetingLink } from './sim-link.js';
 import type { World } from './world.js';
 
 const TICK_MS = 20;
-const FIRST_RETRY_MS = 10;
-const LAST_RETRY_MS = 160;
 
 interface Open {
   readonly fact: RequestFact;
@@ -22,9 +20,7 @@ interface Open {
 export class SimClient extends SimProcess {
   readonly session: ClientSession;
   readonly open = new Set<Open>();
-  #link: SimLink | null = null;
-  #greeting = false;
-  #tries = 0;
+  readonly #link: GreetingLink;
 
   constructor(
     private readonly world: World,
@@ -43,12 +39,12 @@ export class SimClient extends SimProcess {
       backoffFirstMs: client.retryFirstMs,
       backoffMaxMs: client.retryMaxMs,
     };
-    const port = { send: (envelope: Parameters<SimLink['send']>[0]) => this.#link?.send(envelope) ?? false, greetAnew: () => this.#greetAnew() };
+    const port = { send: (envelope: FromClient) => this.#link.send(envelope), greetAnew: () => this.#link.greetAnew() };
     this.session = new ClientSession(limits, port, world.random.unit);
     if (watches) {
       const subscription = this.session.subscribe('*', 200, { notice: () => subscription.taken(1) });
     }
-    this.#greet();
+    this.#link = this.#open();
     this.every(TICK_MS, () => this.session.tick(this.clock.now));
   }
 
@@ -68,7 +64,7 @@ export class SimClient extends SimProcess {
   }
 
   leave(): void {
-    this.#link?.goodbye();
+    this.#link.goodbye();
     this.after(5, () => this.die());
   }
 
@@ -99,49 +95,18 @@ export class SimClient extends SimProcess {
 
   // ---- the link --------------------------------------------------------------------------------------------------------------
 
-  #greetAnew(): void {
-    this.#link?.close();
-    this.#link = null;
-    this.session.onLost(this.clock.now);
-    this.#later();
-  }
-
-  #later(): void {
-    if (this.#greeting) return;
-    this.#greeting = true;
-    const wait = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#tries++);
-    this.after(wait, () => {
-      this.#greeting = false;
-      if (this.#link === null) this.#greet();
-    });
-  }
-
-  #greet(): void {
-    const kernel = this.world.servingKernel();
-    if (kernel === null) return this.#later();
-    const { wire, serve } = this.world.connect(this, kernel);
-    const link: SimLink = new SimLink(this, wire, wire.near, this.world.config.link, {
-      ready: (data) => this.#welcomed(data as unknown as Welcome),
+  #open(): GreetingLink {
+    return new GreetingLink(this, this.world.config.link, 'client', this.world.random.unit, {
+      connect: () => this.world.connect(this, this.world.servingKernel()),
+      hello: () => [MAGIC, PROTOCOL_VERSION, 'client', 0, 'key', 'token', this.session.id, this.name, []],
+      welcomed: (data) => this.#welcomed(data as unknown as Welcome),
       work: (envelope) => this.session.onEnvelope(envelope as ToClient, this.clock.now),
-      refused: (error) => {
-        link.close();
-        this.#link = null;
-        this.session.onRefused(TelosError.fromWire(error as WireError), this.clock.now);
-        this.#later();
-      },
-      lost: () => {
-        this.#link = null;
-        this.session.onLost(this.clock.now);
-        this.#later();
-      },
+      refused: (error) => this.session.onRefused(TelosError.fromWire(error as WireError), this.clock.now),
+      lost: () => this.session.onLost(this.clock.now),
     });
-    this.#link = link;
-    serve();
-    link.ready([MAGIC, PROTOCOL_VERSION, 'client', 0, 'key', 'token', this.session.id, this.name, []]);
   }
 
   #welcomed(welcome: Welcome): void {
-    this.#tries = 0;
     this.session.onWelcome(welcome[4], welcome[9], this.clock.now);
   }
 }

@@ -3,7 +3,7 @@ import type { FromHost, ToHost } from '../../protocol/envelope.js';
 import { MAGIC, PROTOCOL_VERSION } from '../../protocol/frames.js';
 import { ModelHost } from './model-host.js';
 import { SimProcess } from './process.js';
-import { SimLink } from './sim-link.js';
+import { GreetingLink } from './sim-link.js';
 import type { World } from './world.js';
 
 /** Host incarnations that one life of the kernel may give out. */
@@ -17,7 +17,7 @@ export interface HostBirth {
 
 export class SimHost extends SimProcess {
   readonly host: ModelHost;
-  #link: SimLink | null = null;
+  #link: GreetingLink | null = null;
 
   constructor(
     private readonly world: World,
@@ -37,15 +37,14 @@ export class SimHost extends SimProcess {
   }
 
   #greet(parent: SimProcess): void {
-    const { wire, serve } = this.world.connect(this, parent);
-    this.#link = new SimLink(this, wire, wire.near, this.world.config.link, {
-      ready: () => undefined,
+    const role = this.birth.quarantine ? 'quarantine' : 'host';
+    this.#link = new GreetingLink(this, this.world.config.link, 'worker', this.world.random.unit, {
+      connect: () => this.world.connect(this, parent),
+      hello: () => [MAGIC, PROTOCOL_VERSION, role, this.birth.incarnation, '', '', 0, this.birth.name, []],
+      welcomed: () => undefined,
       work: (envelope) => this.host.receive(envelope as ToHost),
       refused: () => this.die(),
       lost: () => this.die(),
     });
-    serve();
-    const role = this.birth.quarantine ? 'quarantine' : 'host';
-    this.#link.ready([MAGIC, PROTOCOL_VERSION, role, this.birth.incarnation, '', '', 0, this.birth.name, []]);
   }
 }

@@ -6,13 +6,13 @@
 import { unpack } from '../../protocol/codec.js';
 import { T, type Ask, type Envelope, type FromClient, type FromHost, type Served, type SessionId, type ToClient, type ToHost, type ToService } from '../../protocol/envelope.js';
 import { isRetryable, TelosError, type WireError } from '../../protocol/errors.js';
-import { MAGIC, PROTOCOL_VERSION, type Hello } from '../../protocol/frames.js';
+import { MAGIC, PROTOCOL_VERSION, type Hello, type Welcome } from '../../protocol/frames.js';
 import { Kernel, type KernelPorts } from '../../runtime/kernel/index.js';
 import { genesis } from './genesis.js';
 import { SimProcess, type Wire } from './process.js';
 import { decodeScript } from './script.js';
 import { INCARNATIONS_PER_LIFE, SimHost } from './sim-host.js';
-import { SimLink } from './sim-link.js';
+import { ServedLink } from './sim-link.js';
 import { childSpec, SimSupervisor } from './sim-supervisor.js';
 import type { World } from './world.js';
 
@@ -28,7 +28,7 @@ const ORACLE = 1;
 interface HostPeer {
   readonly name: string;
   readonly life: number;
-  readonly link: SimLink;
+  readonly link: ServedLink;
   lost: boolean;
 }
 
@@ -37,7 +37,7 @@ export class SimKernel extends SimProcess {
   readonly supervisor: SimSupervisor;
   readonly life: number;
   ready = false;
-  readonly #clients = new Map<number, SimLink>();
+  readonly #clients = new Map<number, ServedLink>();
   readonly #sessions = new Map<number, number>();
   readonly #hosts = new Map<number, HostPeer>();
   #peers = 0;
@@ -76,7 +76,7 @@ export class SimKernel extends SimProcess {
 
   accept(wire: Wire): void {
     let served: { work(envelope: unknown): void; late(envelope: unknown): void; lost(): void; goodbye(): void } | null = null;
-    const link: SimLink = new SimLink(this, wire, wire.far, this.world.config.link, {
+    const link: ServedLink = new ServedLink(this, wire, this.world.config.link, {
       ready: (data) => {
         const hello = data as unknown as Hello;
         served ??= hello[2] === 'client' ? this.#client(link, hello) : this.#host(link, hello);
@@ -89,7 +89,7 @@ export class SimKernel extends SimProcess {
     });
   }
 
-  #client(link: SimLink, hello: Hello): { work(envelope: unknown): void; late(): void; lost(): void; goodbye(): void } {
+  #client(link: ServedLink, hello: Hello): { work(envelope: unknown): void; late(): void; lost(): void; goodbye(): void } {
     const peer = ++this.#peers;
     this.#clients.set(peer, link);
     this.kernel.clientJoined(peer, { session: hello[6], key: hello[4], rights: ['author'], agent: hello[7] }, this.clock.now);
@@ -119,7 +119,7 @@ export class SimKernel extends SimProcess {
     this.kernel.fromClient(peer, envelope, this.clock.now);
   }
 
-  #host(link: SimLink, hello: Hello): { work(envelope: unknown): void; late(envelope: unknown): void; lost(): void; goodbye(): void } {
+  #host(link: ServedLink, hello: Hello): { work(envelope: unknown): void; late(envelope: unknown): void; lost(): void; goodbye(): void } {
     const name = hello[7];
     const life = hello[3] - this.life * INCARNATIONS_PER_LIFE;
     if (this.supervisor.lifeOf(name) !== life) {
@@ -130,6 +130,7 @@ export class SimKernel extends SimProcess {
     const peer: HostPeer = { name, life, link, lost: false };
     this.#hosts.set(id, peer);
     this.supervisor.dispatch({ type: 'ready', id: name, life });
+    link.ready(this.#welcomeOf(0));
     this.kernel.hostJoined(id, { incarnation: hello[3], quarantine: hello[2] === 'quarantine' }, this.clock.now);
     this.kernel.flush(this.clock.now);
     return {
@@ -180,8 +181,12 @@ export class SimKernel extends SimProcess {
 
   #welcome(peer: number, session: SessionId): void {
     this.#sessions.set(peer, session);
+    this.#clients.get(peer)?.ready(this.#welcomeOf(session));
+  }
+
+  #welcomeOf(session: number): Welcome {
     const { link, message } = this.world.config;
-    this.#clients.get(peer)?.ready([MAGIC, PROTOCOL_VERSION, this.life, 'simulated', session, link.heartbeatIntervalMs, link.liveness, link.maxFrameBytes, message.maxBodyBytes, message.window]);
+    return [MAGIC, PROTOCOL_VERSION, this.life, 'simulated', session, link.heartbeatIntervalMs, link.liveness, link.maxFrameBytes, message.maxBodyBytes, message.window];
   }
 
   #toClient(peer: number, envelope: ToClient): void {

@@ -138,9 +138,12 @@ export class World {
     return this.kernel?.ready === true && this.kernel.mode !== 'dead' ? this.kernel : null;
   }
 
-  connect(near: SimProcess, far: SimProcess): { wire: Wire; serve: () => void } {
+  /** A wire to a kernel that serves, which takes it before any frame comes. */
+  connect(near: SimProcess, far: SimProcess | null): Wire | null {
+    if (far === null || far.mode === 'dead') return null;
     const wire = new Wire(this.clock, this.random, near, far);
-    return { wire, serve: () => far.do(() => (far as SimKernel).accept(wire)) };
+    far.do(() => (far as SimKernel).accept(wire));
+    return wire;
   }
 
   hosts(): SimProcess[] {
