@@ -3,7 +3,8 @@ import { performance } from 'node:perf_hooks';
 import { loadImageConfig, type Config } from '../../config/index.js';
 import { LinkClient, TelosError, type Origin } from '../../protocol/index.js';
 import { Connection, type LinkState } from './connection.js';
-import { Image, type SendOptions, type ShowRef } from './image.js';
+import type { ShowRef } from './handle.js';
+import { Image, type SendOptions } from './image.js';
 import {
   imageDirectory,
   isServed,

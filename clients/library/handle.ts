@@ -6,7 +6,7 @@
  * `toString` and `constructor`. A selector of one of these names is reached with `image.send(handle, selector, …)`.
  */
 import { inspect } from 'node:util';
-import { TelosError } from '../../protocol/index.js';
+import { TelosError, isName, isOid } from '../../protocol/index.js';
 
 /**
  * Objects of the image have the slots that they have now, which no static type knows: sends are dynamically typed, as everything that
@@ -15,7 +15,13 @@ import { TelosError } from '../../protocol/index.js';
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 export type Handle = any;
 
+/** An object of the image, by whatever names it: a handle, a name, or an oid. */
+export type Ref = string | object;
+
 export type Send = (target: string, selector: string, args: unknown[]) => unknown;
+
+/** How a name or oid is shown to people. */
+export type ShowRef = (target: string) => string;
 
 const references = new WeakMap<object, Reference>();
 
@@ -24,12 +30,22 @@ export function targetOf(value: unknown): string | undefined {
   return typeof value === 'object' && value !== null ? references.get(value)?.target : undefined;
 }
 
+/** The name or oid that `x` stands for. @throws TelosError BAD_NAME */
+export function targetFor(x: Ref): string {
+  const target = typeof x === 'string' ? x : targetOf(x);
+  if (target !== undefined && (isOid(target) || isName(target))) return target;
+  const shown = typeof x === 'string' ? JSON.stringify(x) : `a value of type ${x === null ? 'null' : typeof x}`;
+  throw new TelosError('BAD_NAME', `${shown} names no object`, {
+    remedy: 'give a name (a JavaScript identifier), an oid (`#…`) or a handle',
+  });
+}
+
 /** What the Proxy stands on: seen by `util.inspect` only. */
 class Reference {
   constructor(
     readonly target: string,
     readonly send: Send,
-    readonly show: (target: string) => string,
+    readonly show: ShowRef,
   ) {}
 
   /** Called on the handle, not on what it stands on. */
@@ -65,7 +81,7 @@ const traps: ProxyHandler<Reference> = {
 };
 
 /** @param target name or oid @param show how a person reads it (a name where there is one) */
-export function makeHandle(target: string, send: Send, show: (target: string) => string = String): Handle {
+export function makeHandle(target: string, send: Send, show: ShowRef = String): Handle {
   const reference = new Reference(target, send, show);
   const handle = new Proxy(reference, traps);
   references.set(handle, reference);

@@ -6,21 +6,17 @@
 import { inspect } from 'node:util';
 import {
   ORIGIN,
-  TelosError,
   decodeContent,
   encodeArgs,
-  isName,
-  isOid,
   unpack,
   type Bytes,
-  type Content,
   type EncodeOptions,
   type Origin,
   type QueryOp,
 } from '../../protocol/index.js';
 import { Call, type CallHooks, type CallHost } from './call.js';
 import type { Connection } from './connection.js';
-import { makeHandle, targetOf, type Handle } from './handle.js';
+import { makeHandle, targetFor, targetOf, type Handle, type Ref, type Send, type ShowRef } from './handle.js';
 import { Questions } from './questions.js';
 import type { Request, Sink } from './session.js';
 import { Watch, type ImageNotice } from './watch.js';
@@ -44,41 +40,39 @@ export interface ImageLimits {
   readonly noticeCredit: number;
 }
 
-/** An object of the image, by whatever names it: a handle, a name, or an oid. */
-export type Ref = string | object;
-
-/** Where a reference of this image is shown to people. */
-export type ShowRef = (target: string) => string;
-
 const NO_ARGS: Bytes = Uint8Array.of(0x90);
 const TELL = '(to, selector, args) => { image.tell(to, selector, ...args) }';
 const AFTER = '(ms, to, selector, args) => { image.after(ms, to, selector, ...args) }';
 
-export class Image extends Questions implements CallHost {
-  private readonly decodeOptions = { makeRef: (id: string): unknown => this.handleTo(id) };
-  private readonly encodeOptions: EncodeOptions;
-  /** Answers of the kernel itself hold contents in their wire form: they are not decoded as values. */
-  private readonly questionHost: CallHost = {
-    decode: (body) => (body instanceof Uint8Array ? unpack(body) : body),
-    cancel: (request) => this.cancel(request),
-  };
-  private readonly send_ = (target: string, selector: string, args: unknown[]): Call =>
-    this.sendTo(target, selector, args);
+export class Image extends Questions {
+  readonly #connection: Connection;
+  readonly #limits: ImageLimits;
+  readonly #options: SendOptions;
+  readonly #show: ShowRef;
+  readonly #encodeOptions: EncodeOptions;
+  readonly #send: Send;
+  readonly #host: CallHost;
+  readonly #kernel: CallHost;
 
-  constructor(
-    private readonly connection: Connection,
-    private readonly limits: ImageLimits,
-    private readonly options: SendOptions = {},
-    private readonly show: ShowRef = String,
-  ) {
+  constructor(connection: Connection, limits: ImageLimits, options: SendOptions = {}, show: ShowRef = String) {
     super();
+    this.#connection = connection;
+    this.#limits = limits;
+    this.#options = options;
+    this.#show = show;
     const { maxBodyBytes: maxBytes, maxDepth } = limits;
-    this.encodeOptions = { place: 'argument', refOf: targetOf, maxBytes, maxDepth, functionsAsSource: true };
+    this.#encodeOptions = { place: 'argument', refOf: targetOf, maxBytes, maxDepth, functionsAsSource: true };
+    this.#send = (target, selector, args) => this.#ask(target, selector, args);
+    const decoding = { makeRef: (id: string): unknown => this.#handleTo(id) };
+    const cancel = (request: Request): void => connection.session.cancel(request, connection.now());
+    this.#host = { decode: (body) => decodeContent(body, decoding), cancel };
+    // Answers of the kernel itself hold contents in their wire form: they are not decoded as values.
+    this.#kernel = { decode: (body) => (body instanceof Uint8Array ? unpack(body) : body), cancel };
   }
 
   /** A handle for a name or an oid, at once: nothing is sent. @throws TelosError BAD_NAME */
   actor<T = Handle>(x: Ref): T {
-    return this.handleTo(this.targetFor(x)) as T;
+    return this.#handleTo(targetFor(x)) as T;
   }
 
   /** The same as `actor`. */
@@ -88,7 +82,7 @@ export class Image extends Questions implements CallHost {
 
   /** A message by its selector: what a handle does, also for selectors that JavaScript keeps to itself (`then`, `toJSON`). */
   send(to: Ref, selector: string, ...args: unknown[]): Call {
-    return this.sendTo(this.targetFor(to), selector, args);
+    return this.#ask(targetFor(to), selector, args);
   }
 
   /** Leaves a message that is handled after this call has been answered: at least once delivered, once in effect. */
@@ -102,11 +96,11 @@ export class Image extends Questions implements CallHost {
   }
 
   /**
-   * Runs `fn(...args)` as one turn in the image, all of it or nothing. Its source travels, closures don't; `image` inside is the image of
-   * the turn (`image.ref`, `image.get`, `image.create`, `image.tell`, …).
+   * Runs `fn(...args)` as one turn in the image, all of it or nothing. Its source travels, closures don't; `image` inside is the
+   * image of the turn (`image.ref`, `image.get`, `image.create`, `image.tell`, …).
    */
   turn(fn: ((...args: never[]) => unknown) | string, ...args: unknown[]): Call {
-    return this.sendTo('', 'turn', [String(fn), ...args]);
+    return this.#ask('', 'turn', [String(fn), ...args]);
   }
 
   /**
@@ -114,13 +108,14 @@ export class Image extends Questions implements CallHost {
    * @param listener is called for each, one after another; without it, iterate over the result with `for await`.
    */
   subscribe(pattern: Ref, listener?: (notice: ImageNotice) => unknown): Watch {
-    const target = pattern === '*' ? '*' : this.targetFor(pattern);
-    return new Watch(this.connection, target, this.limits.noticeCredit, (oid): unknown => this.handleTo(oid), listener);
+    const target = pattern === '*' ? '*' : targetFor(pattern);
+    const handleTo = (oid: string): unknown => this.#handleTo(oid);
+    return new Watch(this.#connection, target, this.#limits.noticeCredit, handleTo, listener);
   }
 
   /** The same image with other options for what is sent through it. */
   with(options: SendOptions): Image {
-    return new Image(this.connection, this.limits, { ...this.options, ...options }, this.show);
+    return new Image(this.#connection, this.#limits, { ...this.#options, ...options }, this.#show);
   }
 
   /** Name or oid behind a handle, undefined for everything else. */
@@ -129,74 +124,55 @@ export class Image extends Questions implements CallHost {
   }
 
   get connected(): boolean {
-    return this.connection.state === 'connected';
+    return this.#connection.state === 'connected';
   }
 
   get imageId(): string {
-    return this.connection.welcome?.[3] ?? '';
+    return this.#connection.welcome?.[3] ?? '';
   }
 
   /** Requests that are not answered yet. */
   get outstanding(): number {
-    return this.connection.session.outstanding;
+    return this.#connection.session.outstanding;
   }
 
   [inspect.custom](): string {
-    return `[Image ${this.imageId}, ${this.connection.state}]`;
+    return `[Image ${this.imageId}, ${this.#connection.state}]`;
   }
 
   /** Ends the session; open requests fail with CLOSED. */
   close(): Promise<void> {
-    return this.connection.close();
+    return this.#connection.close();
   }
 
   /** A question to the kernel itself; questions.ts has a method for each. */
-  query(op: QueryOp, args: unknown[], deadlineMs = this.options.deadlineMs): Call {
-    const { connection } = this;
+  query(op: QueryOp, args: unknown[], deadlineMs = this.#options.deadlineMs): Call {
+    const connection = this.#connection;
     const start = (sink: Sink): Request =>
-      connection.session.query({ op, args: this.encode(args), deadlineMs }, sink, connection.now());
-    const call = Call.begin(this.questionHost, start, this.options.signal);
+      connection.session.query({ op, args: this.#encode(args), deadlineMs }, sink, connection.now());
+    const call = Call.begin(this.#kernel, start, this.#options.signal);
     connection.watch();
     return call;
   }
 
-  decode(body: Content): unknown {
-    return decodeContent(body, this.decodeOptions);
-  }
-
-  cancel(request: Request): void {
-    this.connection.session.cancel(request, this.connection.now());
-  }
-
-  private sendTo(target: string, selector: string, args: unknown[]): Call {
-    const { connection } = this;
-    const { deadlineMs, trace, origin = ORIGIN.PROGRAM, signal, hooks } = this.options;
-    const start = (sink: Sink): Request =>
-      connection.session.ask(
-        { target, selector, args: this.encode(args), origin, deadlineMs, trace },
-        sink,
-        connection.now(),
-      );
-    const call = Call.begin(this, start, signal, hooks);
+  #ask(target: string, selector: string, args: unknown[]): Call {
+    const connection = this.#connection;
+    const { deadlineMs, trace, origin = ORIGIN.PROGRAM, signal, hooks } = this.#options;
+    const start = (sink: Sink): Request => {
+      const spec = { target, selector, args: this.#encode(args), origin, deadlineMs, trace };
+      return connection.session.ask(spec, sink, connection.now());
+    };
+    const call = Call.begin(this.#host, start, signal, hooks);
     connection.watch();
     hooks?.began?.(call, target, selector);
     return call;
   }
 
-  private encode(args: unknown[]): Bytes {
-    return args.length === 0 ? NO_ARGS : encodeArgs(args, this.encodeOptions);
+  #encode(args: unknown[]): Bytes {
+    return args.length === 0 ? NO_ARGS : encodeArgs(args, this.#encodeOptions);
   }
 
-  private handleTo(target: string): Handle {
-    return makeHandle(target, this.send_, this.show);
-  }
-
-  protected targetFor(x: Ref): string {
-    const target = typeof x === 'string' ? x : targetOf(x);
-    if (target !== undefined && (isOid(target) || isName(target))) return target;
-    const shown = typeof x === 'string' ? JSON.stringify(x) : `a value of type ${x === null ? 'null' : typeof x}`;
-    throw new TelosError('BAD_NAME', `${shown} names no object`, {
-      remedy: 'give a name (a JavaScript identifier), an oid (`#…`) or a handle',
-    });
+  #handleTo(target: string): Handle {
+    return makeHandle(target, this.#send, this.#show);
   }
 }

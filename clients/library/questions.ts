@@ -3,7 +3,7 @@
  * (`{"$ref": oid}`, `{"$method": source, …}`, `{"$primitive": name}`), as they stand in the journal.
  */
 import type { QueryOp } from '../../protocol/index.js';
-import type { Ref } from './image.js';
+import { targetFor, type Ref } from './handle.js';
 
 export interface ProcessInfo {
   readonly name: string;
@@ -88,7 +88,6 @@ const VERIFY_MS = 3_600_000;
 
 export abstract class Questions {
   abstract query(op: QueryOp, args: unknown[], deadlineMs?: number): Promise<unknown>;
-  protected abstract targetFor(x: Ref): string;
 
   status(): Promise<StatusInfo> {
     return this.query('status', []) as Promise<StatusInfo>;
@@ -100,12 +99,12 @@ export abstract class Questions {
   }
 
   inspect(x: Ref): Promise<ObjectInfo> {
-    return this.query('inspect', [this.targetFor(x)]) as Promise<ObjectInfo>;
+    return this.query('inspect', [targetFor(x)]) as Promise<ObjectInfo>;
   }
 
   /** Turns that wrote the object, latest first. */
   history(x: Ref, limit = 100): Promise<TurnInfo[]> {
-    return this.query('history', [this.targetFor(x), limit]) as Promise<TurnInfo[]>;
+    return this.query('history', [targetFor(x), limit]) as Promise<TurnInfo[]>;
   }
 
   /** Durable turns in order, from the turn `from`; the last `limit` ones when absent. */

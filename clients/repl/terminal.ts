@@ -2,7 +2,7 @@
  * The session on a terminal: Node's REPL (editing, history, search, several lines, previews) with the image in it.
  *
  *   X1  Ctrl-C while a line runs cancels what it has asked and leaves the session as it was.
- *   X2  Keys that come while names are looked up are handled after it, in order: what is pasted stays whole.
+ *   X2  Keys that come while a line runs are handled after it, in order: what is pasted stays whole.
  */
 import { join } from 'node:path';
 import repl, { type REPLServer } from 'node:repl';
@@ -11,7 +11,7 @@ import type { LinkState, Part } from '../library/index.js';
 import { paintFor, showError, type Paint } from '../terminal/index.js';
 import { sessionCommands } from './commands.js';
 import { Completer } from './complete.js';
-import type { Evaluator, Outcome } from './evaluator.js';
+import type { Evaluator } from './evaluator.js';
 import { forTerminal } from './print.js';
 import type { ReplSession } from './session.js';
 
@@ -19,11 +19,17 @@ const PROMPT = 'telos> ';
 
 /** Parts of Node's REPL that its types leave out. */
 interface Hidden {
+  isCompletionEnabled: boolean;
   _ttyWrite(data: string, key: { ctrl?: boolean; name?: string } | undefined): void;
   completer(line: string, callback: (error: Error | null, result: [string[], string]) => void): void;
 }
 
-type Key = Parameters<Hidden['_ttyWrite']>;
+/** A key that came while a line ran. `completes`: Tab completes; in what is pasted it does not. */
+interface Key {
+  readonly data: string;
+  readonly key: { ctrl?: boolean; name?: string } | undefined;
+  readonly completes: boolean;
+}
 type Server = Omit<REPLServer, 'completer'> & Hidden;
 
 export interface TerminalOptions {
@@ -101,7 +107,9 @@ export class Terminal {
   private greet(): void {
     const { bold, dim, cyan } = this.paint;
     const { all } = this.session.names;
-    const some = all.slice(0, 12).map((name) => cyan(name));
+    const room = (process.stdout.columns ?? 80) - 60;
+    let used = 0;
+    const some = all.filter((name) => (used += name.length + 2) < room).map((name) => cyan(name));
     const more = all.length > some.length ? dim(` and ${all.length - some.length} more`) : '';
     const leave = this.options.owned ? 'leaves and stops the image' : 'leaves; the image goes on';
     process.stdout.write(
@@ -126,27 +134,27 @@ export class Terminal {
       callback: (error: Error | null, value?: unknown) => void,
     ): void => {
       if (this.completing) return original.call(this.server, code, context as never, file, callback);
-      const candidates = this.session.names.newIn(code);
-      if (candidates.length === 0) return this.finish(this.evaluator.run(code), callback);
       this.hold();
-      void this.session.names.begin(candidates).then(() => {
-        const running = this.evaluator.run(code);
-        this.finish(running, callback);
+      void this.answer(code).then((answered) => {
+        if (answered.error === undefined) callback(null, answered.value);
+        else callback(answered.error);
         this.release();
       });
     };
     Object.defineProperty(this.server, 'eval', { value: evaluate, configurable: true, writable: true });
   }
 
-  private finish(running: Promise<Outcome>, callback: (error: Error | null, value?: unknown) => void): void {
-    void running.then(async (outcome) => {
-      if (outcome.kind === 'more') return callback(outcome.error);
-      if (outcome.kind === 'value') await this.session.learn(outcome.value);
-      this.endLine();
-      if (outcome.kind === 'value') return callback(null, outcome.value);
-      process.stdout.write(`${showError(outcome.error, this.paint)}\n`);
-      callback(null, undefined);
-    });
+  /** An error answered here means that more of the line is to come; all others are shown at once. */
+  private async answer(code: string): Promise<{ value?: unknown; error?: Error }> {
+    const candidates = this.session.names.newIn(code);
+    if (candidates.length > 0) await this.session.names.begin(candidates);
+    const outcome = await this.evaluator.run(code);
+    if (outcome.kind === 'more') return { error: outcome.error };
+    if (outcome.kind === 'value') await this.session.learn(outcome.value);
+    this.endLine();
+    if (outcome.kind === 'value') return { value: outcome.value };
+    process.stdout.write(`${showError(outcome.error, this.paint)}\n`);
+    return {};
   }
 
   private endLine(): void {
@@ -159,7 +167,8 @@ export class Terminal {
   private takeKeys(): void {
     const original = this.server._ttyWrite.bind(this.server);
     this.server._ttyWrite = (data, key) => {
-      if (this.held !== null && !(key?.ctrl === true && key.name === 'c')) this.held.push([data, key]);
+      const held = this.held !== null && !(key?.ctrl === true && key.name === 'c');
+      if (held) this.held?.push({ data, key, completes: this.server.isCompletionEnabled });
       else original(data, key);
     };
   }
@@ -168,12 +177,17 @@ export class Terminal {
     this.held ??= [];
   }
 
+  /** Handles what was typed meanwhile, up to the next line that runs: the rest waits behind it. */
   private release(): void {
     const keys = this.held ?? [];
     this.held = null;
-    while (keys.length > 0 && this.held === null) this.server._ttyWrite(...(keys.shift() as Key));
-    // A line among them has begun to wait: what is left waits behind it.
-    if (this.held !== null) (this.held as Key[]).push(...keys);
+    const { isCompletionEnabled } = this.server;
+    for (let next = keys.shift(); next !== undefined; next = this.held === null ? keys.shift() : undefined) {
+      this.server.isCompletionEnabled = next.completes;
+      this.server._ttyWrite(next.data, next.key);
+    }
+    this.server.isCompletionEnabled = isCompletionEnabled;
+    (this.held as Key[] | null)?.push(...keys);
   }
 
   private takeInterrupts(): void {
