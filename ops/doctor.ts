@@ -12,7 +12,14 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 import { loadImageConfig, type Config } from '../config/index.js';
 import { TelosError } from '../protocol/index.js';
-import { imagePaths, isRunning, listProcesses, liveEndpoint, lockHolder, type ImagePaths } from '../runtime/image/index.js';
+import {
+  imagePaths,
+  isRunning,
+  listProcesses,
+  liveEndpoint,
+  lockHolder,
+  type ImagePaths,
+} from '../runtime/image/index.js';
 
 const run = promisify(execFile);
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -32,8 +39,20 @@ interface Finding {
   readonly remedy: string;
 }
 
-const fine = (check: string, detail: string, needed = true): Finding => ({ check, ok: true, needed, detail, remedy: '' });
-const bad = (check: string, detail: string, remedy: string, needed = true): Finding => ({ check, ok: false, needed, detail, remedy });
+const fine = (check: string, detail: string, needed = true): Finding => ({
+  check,
+  ok: true,
+  needed,
+  detail,
+  remedy: '',
+});
+const bad = (check: string, detail: string, remedy: string, needed = true): Finding => ({
+  check,
+  ok: false,
+  needed,
+  detail,
+  remedy,
+});
 
 interface Manifest {
   readonly engines: { readonly node: string };
@@ -55,12 +74,19 @@ function checkNode(): Finding {
   const { node } = process.versions;
   const [, least = '0', below = '9999'] = /^>=(\S+) <(\S+)$/.exec(manifest.engines.node) ?? [];
   const fits = asNumber(node) >= asNumber(least) && asNumber(node) < asNumber(below);
-  return fits ? fine('node', node) : bad('node', `${node} is not ${manifest.engines.node}`, 'install Node 22, or another that fits, from https://nodejs.org');
+  return fits
+    ? fine('node', node)
+    : bad(
+        'node',
+        `${node} is not ${manifest.engines.node}`,
+        'install Node 22, or another that fits, from https://nodejs.org',
+      );
 }
 
 /** What a package is asked in its own process, so that a crash of native code is a finding and nothing more. */
 const QUESTIONS: Record<string, string> = {
-  zeromq: 'const z = (await import("zeromq")).default ?? (await import("zeromq")); console.log(`${z.version}, CURVE: ${z.capability.curve === true ? "yes" : "no"}`)',
+  zeromq:
+    'const z = (await import("zeromq")).default ?? (await import("zeromq")); console.log(`${z.version}, CURVE: ${z.capability.curve === true ? "yes" : "no"}`)',
 };
 
 const reasonOf = (error: unknown): string => {
@@ -80,14 +106,20 @@ async function checkPackage(name: string, needed: boolean): Promise<Finding[]> {
     const found = fine(check, stdout.trim(), needed);
     return name === 'zeromq' ? [found, checkCurve(stdout)] : [found];
   } catch (error) {
-    const remedy = needed ? 'run `npm ci` in the folder of TelOS' : `run \`npm install ${name}\` if you want what it brings`;
+    const remedy = needed
+      ? 'run `npm ci` in the folder of TelOS'
+      : `run \`npm install ${name}\` if you want what it brings`;
     return [bad(check, reasonOf(error), remedy, needed)];
   }
 }
 
 function checkCurve(answer: string): Finding {
   if (answer.includes('CURVE: yes')) return fine('encryption (CURVE)', 'in this build of ZeroMQ');
-  return bad('encryption (CURVE)', 'this build of ZeroMQ has none', 'run `npm ci` anew, so that the prebuilt zeromq is installed, or build it with libsodium');
+  return bad(
+    'encryption (CURVE)',
+    'this build of ZeroMQ has none',
+    'run `npm ci` anew, so that the prebuilt zeromq is installed, or build it with libsodium',
+  );
 }
 
 /** A few at a time: each is a process. */
@@ -117,14 +149,19 @@ function existing(path: string): string {
 
 function checkImage({ root }: ImagePaths): Finding {
   const place = existing(root);
-  if (!statSync(place).isDirectory()) return bad('image', `${place} is no directory`, 'name another image directory with --image or TELOS_IMAGE');
+  if (!statSync(place).isDirectory())
+    return bad('image', `${place} is no directory`, 'name another image directory with --image or TELOS_IMAGE');
   if (process.platform === 'win32' && !/^[\x20-\x7e]*$/.test(root)) {
     return bad('image', `${root} has other than ASCII characters`, 'name a directory with ASCII letters only');
   }
   try {
     accessSync(place, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch {
-    return bad('image', `${place} can not be read and written by this user`, 'give your user the right, or name another image directory');
+    return bad(
+      'image',
+      `${place} can not be read and written by this user`,
+      'give your user the right, or name another image directory',
+    );
   }
   return fine('image', place === root ? root : `${root} (not made yet)`);
 }
@@ -150,15 +187,27 @@ async function checkDisk({ root, reserve }: ImagePaths, config: Config): Promise
 async function checkLeftovers({ root }: ImagePaths): Promise<Finding> {
   const guardian = await lockHolder(root, 'guardian');
   const running: string[] = [];
-  for (const { pid, startTime, name } of listProcesses(root)) if (await isRunning(pid, startTime)) running.push(`${name} ${pid}`);
+  for (const { pid, startTime, name } of listProcesses(root))
+    if (await isRunning(pid, startTime)) running.push(`${name} ${pid}`);
   if (guardian !== undefined) return fine('processes', `served by guardian ${guardian}: ${running.join(', ')}`);
   if (running.length === 0) return fine('processes', 'none left over');
-  return bad('processes', `left over without a guardian: ${running.join(', ')}`, 'run `telos up`: it ends them first', false);
+  return bad(
+    'processes',
+    `left over without a guardian: ${running.join(', ')}`,
+    'run `telos up`: it ends them first',
+    false,
+  );
 }
 
 function checkConfig({ root }: ImagePaths): [Finding, Config | null] {
   try {
-    return [fine('configuration', process.env['TELOS_CONFIG'] ?? (existsSync(join(root, 'config.json')) ? join(root, 'config.json') : 'defaults')), loadImageConfig(root)];
+    return [
+      fine(
+        'configuration',
+        process.env['TELOS_CONFIG'] ?? (existsSync(join(root, 'config.json')) ? join(root, 'config.json') : 'defaults'),
+      ),
+      loadImageConfig(root),
+    ];
   } catch (error) {
     const { message, remedy } = TelosError.from(error);
     return [bad('configuration', message, remedy), null];
@@ -200,7 +249,9 @@ async function checkPort(paths: ImagePaths, port: number): Promise<Finding> {
 
 function checkMemory(): Finding {
   const detail = `${Math.floor(freemem() / MiB)} of ${Math.floor(totalmem() / MiB)} MiB free, ${availableParallelism()} cores`;
-  return freemem() >= MEMORY_BYTES ? fine('memory', detail, false) : bad('memory', detail, 'end other programs, or run fewer hosts with --hosts', false);
+  return freemem() >= MEMORY_BYTES
+    ? fine('memory', detail, false)
+    : bad('memory', detail, 'end other programs, or run fewer hosts with --hosts', false);
 }
 
 // ---- the report -----------------------------------------------------------------------------------------------------------------------
@@ -209,8 +260,18 @@ async function examine(image: string, port: number): Promise<Finding[]> {
   const paths = imagePaths(image);
   const [configuration, config] = checkConfig(paths);
   const place = checkImage(paths);
-  const rest = place.ok ? [...checkKeys(paths), await checkLeftovers(paths), ...(config ? [await checkDisk(paths, config)] : [])] : [];
-  return [checkNode(), ...(await checkPackages()), configuration, place, ...rest, await checkPort(paths, port), checkMemory()];
+  const rest = place.ok
+    ? [...checkKeys(paths), await checkLeftovers(paths), ...(config ? [await checkDisk(paths, config)] : [])]
+    : [];
+  return [
+    checkNode(),
+    ...(await checkPackages()),
+    configuration,
+    place,
+    ...rest,
+    await checkPort(paths, port),
+    checkMemory(),
+  ];
 }
 
 function lineOf({ check, ok, needed, detail, remedy }: Finding): string {
@@ -226,7 +287,13 @@ interface Options {
 
 function readOptions(): Options | undefined {
   try {
-    const { values } = parseArgs({ options: { image: { type: 'string' }, port: { type: 'string', default: '0' }, json: { type: 'boolean', default: false } } });
+    const { values } = parseArgs({
+      options: {
+        image: { type: 'string' },
+        port: { type: 'string', default: '0' },
+        json: { type: 'boolean', default: false },
+      },
+    });
     const image = values.image ?? (process.env['TELOS_IMAGE'] || 'image');
     const port = /^\d{1,5}$/.test(values.port) ? Number(values.port) : NaN;
     return port <= 65_535 ? { image, port, json: values.json } : undefined;
@@ -243,7 +310,11 @@ async function main(): Promise<number> {
   }
   const findings = await examine(options.image, options.port);
   const ok = findings.every((finding) => finding.ok || !finding.needed);
-  process.stdout.write(options.json ? `${JSON.stringify({ ok, findings })}\n` : `${findings.map(lineOf).join('\n')}\n${ok ? 'all that is needed is fine' : 'something needed is not fine'}\n`);
+  process.stdout.write(
+    options.json
+      ? `${JSON.stringify({ ok, findings })}\n`
+      : `${findings.map(lineOf).join('\n')}\n${ok ? 'all that is needed is fine' : 'something needed is not fine'}\n`,
+  );
   return ok ? 0 : 1;
 }
 

@@ -27,7 +27,8 @@ export type Judgement =
 
 export const hashToken = (token: string): string => createHash('sha256').update(token).digest('hex');
 
-const sameHash = (a: string, b: string): boolean => a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b));
+const sameHash = (a: string, b: string): boolean =>
+  a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b));
 
 export class Admission {
   readonly #clients = new Map<string, AdmittedClient>();
@@ -54,14 +55,21 @@ export class Admission {
   judge(hello: Hello, proved: string): Judgement {
     const [magic, version, role, incarnation, key, token] = hello;
     if (magic !== MAGIC || version !== PROTOCOL_VERSION) {
-      throw new TelosError('VERSION_MISMATCH', `the peer speaks version ${version}, this kernel version ${PROTOCOL_VERSION}`);
+      throw new TelosError(
+        'VERSION_MISMATCH',
+        `the peer speaks version ${version}, this kernel version ${PROTOCOL_VERSION}`,
+      );
     }
-    if (proved !== '' && proved !== key) throw new TelosError('UNAUTHORIZED', `the peer names the key ${key} and has proved another`);
+    if (proved !== '' && proved !== key)
+      throw new TelosError('UNAUTHORIZED', `the peer names the key ${key} and has proved another`);
     const client = this.#clients.get(key);
     const worker = this.#workers.get(key);
     const known = client ?? worker;
     if (known === undefined || !sameHash(known.tokenHash, hashToken(token))) {
-      throw new TelosError('UNAUTHORIZED', known === undefined ? `the key ${key} is not admitted` : `the token of key ${key} is wrong`);
+      throw new TelosError(
+        'UNAUTHORIZED',
+        known === undefined ? `the key ${key} is not admitted` : `the token of key ${key} is wrong`,
+      );
     }
     if (client) {
       if (role !== 'client') throw new TelosError('FORBIDDEN', `the key ${key} admits a client, no ${role}`);
@@ -69,7 +77,10 @@ export class Admission {
     }
     const { role: mine, incarnation: life } = worker as AdmittedWorker;
     if (role !== mine || incarnation !== life) {
-      throw new TelosError('FORBIDDEN', `the key ${key} admits the ${mine} of incarnation ${life}, no ${role} of incarnation ${incarnation}`);
+      throw new TelosError(
+        'FORBIDDEN',
+        `the key ${key} admits the ${mine} of incarnation ${life}, no ${role} of incarnation ${incarnation}`,
+      );
     }
     return { kind: 'worker', life: (worker as AdmittedWorker).life };
   }

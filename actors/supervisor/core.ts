@@ -30,10 +30,18 @@ export type SupervisorEvent =
   | { readonly type: 'begin' }
   | { readonly type: 'add'; readonly spec: ChildSpec }
   | { readonly type: 'drop'; readonly id: string }
+  /** Children that are starting wait for us, not we for them: their deadlines begin anew. */
+  | { readonly type: 'renew' }
   | { readonly type: 'ready'; readonly id: string; readonly life: number }
   | { readonly type: 'exited'; readonly id: string; readonly life: number; readonly exit: ExitReport }
   /** Somebody has found that this life must end: it is silent, too large, or a message has it in its grip. */
-  | { readonly type: 'condemn'; readonly id: string; readonly life: number; readonly cause: string; readonly blame: Blame }
+  | {
+      readonly type: 'condemn';
+      readonly id: string;
+      readonly life: number;
+      readonly cause: string;
+      readonly blame: Blame;
+    }
   | { readonly type: 'stop' }
   /** No patience is left: what still runs after `stop` is killed. */
   | { readonly type: 'killAll' }
@@ -43,7 +51,12 @@ export type SupervisorEffect =
   | { readonly do: 'spawn'; readonly id: string; readonly life: number }
   | { readonly do: 'ask'; readonly id: string; readonly life: number; readonly deadlineMs: number }
   | { readonly do: 'kill'; readonly id: string; readonly life: number; readonly cause: string }
-  | { readonly do: 'log'; readonly level: 'info' | 'warn' | 'error'; readonly event: string; readonly data: Record<string, unknown> }
+  | {
+      readonly do: 'log';
+      readonly level: 'info' | 'warn' | 'error';
+      readonly event: string;
+      readonly data: Record<string, unknown>;
+    }
   /** After `stop`: no child is left. */
   | { readonly do: 'ended' };
 
@@ -114,7 +127,8 @@ export function statusOf(child: ChildState): 'starting' | 'running' | 'degraded'
   return 'starting';
 }
 
-export const childOf = (state: SupervisorState, id: string): ChildState | undefined => state.children.find((c) => c.spec.id === id);
+export const childOf = (state: SupervisorState, id: string): ChildState | undefined =>
+  state.children.find((c) => c.spec.id === id);
 
 /** When a `tick` is due next; Infinity if only an event can change anything: whoever might have started by now waits for others. */
 export function nextDue(state: SupervisorState, now: number): number {
@@ -134,14 +148,23 @@ export function step(state: SupervisorState, event: SupervisorEvent, now: number
   return [next, effects];
 }
 
-function apply(state: SupervisorState, event: SupervisorEvent, now: number, effects: SupervisorEffect[]): SupervisorState {
+function apply(
+  state: SupervisorState,
+  event: SupervisorEvent,
+  now: number,
+  effects: SupervisorEffect[],
+): SupervisorState {
   switch (event.type) {
     case 'begin':
-      return state.phase === 'idle' ? mapAll({ ...state, phase: 'up' }, (c) => ({ ...c, wanted: true, spawnAt: now })) : state;
+      return state.phase === 'idle'
+        ? mapAll({ ...state, phase: 'up' }, (c) => ({ ...c, wanted: true, spawnAt: now }))
+        : state;
     case 'add':
       return add(state, event.spec, now);
     case 'drop':
       return mapChild(state, event.id, (c) => ({ ...c, wanted: false }));
+    case 'renew':
+      return mapAll(state, (c) => (c.phase === 'starting' ? { ...c, deadline: now + c.spec.startMs } : c));
     case 'ready':
       return mapLife(state, event, (c) => (c.phase === 'starting' ? ready(c, effects) : c));
     case 'exited':
@@ -149,9 +172,13 @@ function apply(state: SupervisorState, event: SupervisorEvent, now: number, effe
     case 'condemn':
       return mapLife(state, event, (c) => condemn(c, event.cause, event.blame, effects));
     case 'stop':
-      return state.phase === 'ended' ? state : mapAll({ ...state, phase: 'stopping' }, (c) => ({ ...c, wanted: false, recycle: false }));
+      return state.phase === 'ended'
+        ? state
+        : mapAll({ ...state, phase: 'stopping' }, (c) => ({ ...c, wanted: false, recycle: false }));
     case 'killAll':
-      return state.phase === 'stopping' ? mapAll(state, (c) => condemn(c, 'no patience left', 'outside', effects)) : state;
+      return state.phase === 'stopping'
+        ? mapAll(state, (c) => condemn(c, 'no patience left', 'outside', effects))
+        : state;
     case 'tick':
       return mapAll(state, (c) => overdue(c, now, effects));
   }
@@ -161,7 +188,9 @@ function add(state: SupervisorState, spec: ChildSpec, now: number): SupervisorSt
   if (state.phase === 'stopping' || state.phase === 'ended') return state;
   const wanted = state.phase === 'up';
   if (childOf(state, spec.id)) {
-    return mapChild(state, spec.id, (c) => (c.wanted ? c : { ...c, spec, wanted, recycle: c.phase !== 'absent', spawnAt: now }));
+    return mapChild(state, spec.id, (c) =>
+      c.wanted ? c : { ...c, spec, wanted, recycle: c.phase !== 'absent', spawnAt: now },
+    );
   }
   return { ...state, children: [...state.children, { ...newChild(spec), wanted, spawnAt: now }] };
 }
@@ -181,7 +210,8 @@ function condemn(child: ChildState, cause: string, blame: Blame, effects: Superv
 function overdue(child: ChildState, now: number, effects: SupervisorEffect[]): ChildState {
   if (now < child.deadline) return child;
   if (child.phase === 'starting') return condemn(child, `not ready within ${child.spec.startMs} ms`, 'child', effects);
-  if (child.phase === 'stopping') return condemn(child, `did not stop within ${child.spec.shutdownMs} ms`, 'outside', effects);
+  if (child.phase === 'stopping')
+    return condemn(child, `did not stop within ${child.spec.shutdownMs} ms`, 'outside', effects);
   return child;
 }
 
@@ -207,7 +237,10 @@ function exited(
     return mapChild(state, event.id, () => ({ ...gone, wanted: false }));
   }
   const revived = revive(gone, child, event.exit, now, effects);
-  return recycleSiblings(mapChild(state, event.id, () => revived), child);
+  return recycleSiblings(
+    mapChild(state, event.id, () => revived),
+    child,
+  );
 }
 
 function comesBack(child: ChildState, exit: ExitReport): boolean {
@@ -217,7 +250,13 @@ function comesBack(child: ChildState, exit: ExitReport): boolean {
 }
 
 /** Charges the death, if it is the child's own, and sets the time of the next life. */
-function revive(gone: ChildState, child: ChildState, exit: ExitReport, now: number, effects: SupervisorEffect[]): ChildState {
+function revive(
+  gone: ChildState,
+  child: ChildState,
+  exit: ExitReport,
+  now: number,
+  effects: SupervisorEffect[],
+): ChildState {
   const { spec } = child;
   const blame = blameOf(child, exit);
   const cause = causeOf(child, exit);
@@ -249,7 +288,10 @@ function recycleSiblings(state: SupervisorState, dead: ChildState): SupervisorSt
   if (state.strategy === 'one-for-one' || !dead.wasReady) return state;
   const place = state.children.findIndex((c) => c.spec.id === dead.spec.id);
   const children = state.children.map((c, index) => {
-    const inReach = state.strategy === 'one-for-all' || c.spec.stage > dead.spec.stage || (c.spec.stage === dead.spec.stage && index > place);
+    const inReach =
+      state.strategy === 'one-for-all' ||
+      c.spec.stage > dead.spec.stage ||
+      (c.spec.stage === dead.spec.stage && index > place);
     return c.spec.id !== dead.spec.id && inReach && c.phase !== 'absent' ? { ...c, recycle: true } : c;
   });
   return { ...state, children };
@@ -306,10 +348,19 @@ function mapChild(state: SupervisorState, id: string, change: (child: ChildState
   return mapAll(state, (c) => (c.spec.id === id ? change(c) : c));
 }
 
-function mapLife(state: SupervisorState, { id, life }: { id: string; life: number }, change: (child: ChildState) => ChildState): SupervisorState {
+function mapLife(
+  state: SupervisorState,
+  { id, life }: { id: string; life: number },
+  change: (child: ChildState) => ChildState,
+): SupervisorState {
   return mapChild(state, id, (c) => (c.life === life ? change(c) : c));
 }
 
-function log(level: 'info' | 'warn' | 'error', event: string, child: ChildState, data: Record<string, unknown>): SupervisorEffect {
+function log(
+  level: 'info' | 'warn' | 'error',
+  event: string,
+  child: ChildState,
+  data: Record<string, unknown>,
+): SupervisorEffect {
   return { do: 'log', level, event, data: { child: child.spec.id, life: child.life, ...data } };
 }

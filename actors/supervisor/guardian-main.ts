@@ -24,11 +24,21 @@ interface Options {
 
 function readOptions(): Options {
   const { values } = parseArgs({
-    options: { image: { type: 'string' }, port: { type: 'string' }, hosts: { type: 'string' }, lifeline: { type: 'boolean' } },
+    options: {
+      image: { type: 'string' },
+      port: { type: 'string' },
+      hosts: { type: 'string' },
+      lifeline: { type: 'boolean' },
+    },
   });
   const image = values.image ?? (process.env['TELOS_IMAGE'] || 'image');
   const hosts = values.hosts === undefined ? undefined : whole('--hosts', values.hosts, 1, 30);
-  return { image, port: values.port === undefined ? 0 : whole('--port', values.port, 0, 65_535), hosts, lifeline: values.lifeline === true };
+  return {
+    image,
+    port: values.port === undefined ? 0 : whole('--port', values.port, 0, 65_535),
+    hosts,
+    lifeline: values.lifeline === true,
+  };
 }
 
 function whole(name: string, text: string, min: number, max: number): number {
@@ -53,14 +63,17 @@ function listen(guardian: Guardian, lifeline: boolean): void {
     });
   }
   if (!lifeline) return;
-  for (const event of ['end', 'close', 'error'] as const) process.stdin.once(event, () => guardian.stop('the life line closed'));
+  for (const event of ['end', 'close', 'error'] as const)
+    process.stdin.once(event, () => guardian.stop('the life line closed'));
   process.stdin.resume();
 }
 
 function explain(error: unknown): void {
   const { code, remedy, ...rest } = TelosError.from(error);
   const shown = TelosError.from(error).toDisplay();
-  process.stderr.write(`${shown}\n${remedy}\n${code === 'INTERNAL' && rest.stack !== undefined ? `${rest.stack}\n` : ''}`);
+  process.stderr.write(
+    `${shown}\n${remedy}\n${code === 'INTERNAL' && rest.stack !== undefined ? `${rest.stack}\n` : ''}`,
+  );
 }
 
 async function main(): Promise<number> {
@@ -69,8 +82,13 @@ async function main(): Promise<number> {
     const options = readOptions();
     const { root } = imagePaths(options.image);
     const config = withHosts(loadImageConfig(root), options.hosts);
-    const ready = (endpoint: string): void => void process.stdout.write(`telos ready image=${/[\s"]/.test(root) ? JSON.stringify(root) : root} endpoint=${endpoint} pid=${process.pid}\n`);
-    await Guardian.run({ imageDir: options.image, port: options.port, config, ready }, (guardian) => listen(guardian, options.lifeline));
+    const ready = (endpoint: string): void =>
+      void process.stdout.write(
+        `telos ready image=${/[\s"]/.test(root) ? JSON.stringify(root) : root} endpoint=${endpoint} pid=${process.pid}\n`,
+      );
+    await Guardian.run({ imageDir: options.image, port: options.port, config, ready }, (guardian) =>
+      listen(guardian, options.lifeline),
+    );
     return 0;
   } catch (error) {
     const usage = error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS');

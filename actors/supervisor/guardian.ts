@@ -21,7 +21,15 @@ import {
   type ImagePaths,
   type ProcessEntry,
 } from '../../runtime/image/index.js';
-import { createLog, logPath, NodeChild, rotateLog, tailOfLog, type ChildExit, type Log } from '../../runtime/process/index.js';
+import {
+  createLog,
+  logPath,
+  NodeChild,
+  rotateLog,
+  tailOfLog,
+  type ChildExit,
+  type Log,
+} from '../../runtime/process/index.js';
 import type { ChildState, ExitReport } from './core.js';
 import { EXIT, isReport, type KernelLifeConfig, type KernelReport } from './kernel-life.js';
 import { SilenceJudge } from './silence.js';
@@ -34,7 +42,13 @@ const LOG_CHECK_MS = 5000;
 const KERNEL_SHUTDOWN_FACTOR = 3;
 
 /** Starting again would not help, or would do harm. */
-const FINAL: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['DAMAGED', 'IMAGE_NEWER', 'BAD_PATH', 'BAD_CONFIG', 'MISSING_DEPENDENCY']);
+const FINAL: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'DAMAGED',
+  'IMAGE_NEWER',
+  'BAD_PATH',
+  'BAD_CONFIG',
+  'MISSING_DEPENDENCY',
+]);
 
 export interface GuardianOptions {
   readonly imageDir: string;
@@ -150,12 +164,14 @@ export class Guardian {
     const { imageDir, config } = this.#options;
     try {
       const killed = await killLeftovers(imageDir);
-      if (killed.length > 0) this.#log('warn', 'leftovers-killed', { processes: killed.map(({ name, pid }) => `${name} ${pid}`) });
+      if (killed.length > 0)
+        this.#log('warn', 'leftovers-killed', { processes: killed.map(({ name, pid }) => `${name} ${pid}`) });
     } catch (error) {
       this.#exited(child.life, null, { code: null, signal: null, cause: TelosError.from(error).message });
       return;
     }
-    if (this.#supervisor.child('kernel')?.phase !== 'starting') return this.#exited(child.life, null, { code: 0, signal: null });
+    if (this.#supervisor.child('kernel')?.phase !== 'starting')
+      return this.#exited(child.life, null, { code: 0, signal: null });
     const life = this.#start(child.life);
     life.entry = await noteProcess(imageDir, life.process.pid, 'kernel').catch((error: unknown) => {
       life.failure = TelosError.from(error, 'STORAGE_FAILED');
@@ -163,8 +179,17 @@ export class Guardian {
       return undefined;
     });
     const { heartbeatIntervalMs, liveness } = config.link;
-    life.judge = new SilenceJudge({ intervalMs: heartbeatIntervalMs, liveness, firstMs: config.supervisor.startMs }, performance.now());
-    const settings: KernelLifeConfig = { imageDir: this.#paths.root, port: this.#port, config, guardianPid: process.pid, restarts: child.restarts };
+    life.judge = new SilenceJudge(
+      { intervalMs: heartbeatIntervalMs, liveness, firstMs: config.supervisor.startMs },
+      performance.now(),
+    );
+    const settings: KernelLifeConfig = {
+      imageDir: this.#paths.root,
+      port: this.#port,
+      config,
+      guardianPid: process.pid,
+      restarts: child.restarts,
+    };
     life.process.tell(settings);
   }
 
@@ -224,15 +249,20 @@ export class Guardian {
     if (this.#everReady || killed || this.#supervisor.phase !== 'up') return null;
     const log = logPath(this.#paths.logs, 'kernel');
     const tail = tailOfLog(log);
-    return new TelosError('START_FAILED', `the kernel ended with ${exit.cause ?? `exit code ${String(exit.code)}`}${tail === '' ? '' : `:\n${tail}`}`, {
-      remedy: `see ${log}`,
-    });
+    return new TelosError(
+      'START_FAILED',
+      `the kernel ended with ${exit.cause ?? `exit code ${String(exit.code)}`}${tail === '' ? '' : `:\n${tail}`}`,
+      {
+        remedy: `see ${log}`,
+      },
+    );
   }
 
   /** The kernel has ended well: somebody has asked it to stop. */
   #endWithKernel(): void {
     const kernel = this.#supervisor.child('kernel');
-    if (this.#supervisor.phase === 'up' && kernel?.phase === 'absent' && !kernel.wanted) this.stop('the kernel was asked to stop');
+    if (this.#supervisor.phase === 'up' && kernel?.phase === 'absent' && !kernel.wanted)
+      this.stop('the kernel was asked to stop');
   }
 
   // ---- watching ------------------------------------------------------------------------------------------------------------------
@@ -241,11 +271,18 @@ export class Guardian {
     const life = this.#life;
     const silent = life?.judge?.tick(performance.now()) ?? 0;
     if (life === null || silent === 0) return;
-    this.#supervisor.dispatch({ type: 'condemn', id: 'kernel', life: life.id, cause: `silent for ${Math.round(silent)} ms`, blame: 'child' });
+    this.#supervisor.dispatch({
+      type: 'condemn',
+      id: 'kernel',
+      life: life.id,
+      cause: `silent for ${Math.round(silent)} ms`,
+      blame: 'child',
+    });
   }
 
   #trimLogs(): void {
-    for (const name of ['guardian', 'kernel']) rotateLog(logPath(this.#paths.logs, name), this.#options.config.supervisor.logBytes);
+    for (const name of ['guardian', 'kernel'])
+      rotateLog(logPath(this.#paths.logs, name), this.#options.config.supervisor.logBytes);
   }
 }
 

@@ -53,7 +53,8 @@ export class Incarnations {
 
   async #reserve(count: number): Promise<void> {
     const end = this.#reserved + count;
-    if (end > END) throw new TelosError('INTERNAL', `worker incarnation ${end} is beyond ${END}: this image has used them up`);
+    if (end > END)
+      throw new TelosError('INTERNAL', `worker incarnation ${end} is beyond ${END}: this image has used them up`);
     await this.store.write(KEY, encodeRecord([end]));
     this.#reserved = end;
   }

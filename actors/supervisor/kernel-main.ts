@@ -10,10 +10,10 @@ import { KernelProcess } from './kernel-process.js';
 const reports = openReports();
 const log = createLog('kernel');
 const beat = (): void => reports.send({ type: 'beat' });
-let kernel: KernelProcess | undefined;
+let kernel: KernelProcess | null = null;
 
 function stop(why: string): void {
-  if (kernel === undefined) process.exit(0);
+  if (kernel === null) process.exit(0);
   kernel.stop(why);
 }
 

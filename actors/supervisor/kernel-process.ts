@@ -21,16 +21,16 @@ import {
 } from '../../protocol/index.js';
 import { genesisCommit } from '../../runtime/genesis/index.js';
 import { createKeys, removeEndpoint, writeEndpoint, imagePaths } from '../../runtime/image/index.js';
-import { createImage, decodeRecord, imageExists, openJournal, rangeOf, roomAgain, textOf, type ClientRecord } from '../../runtime/journal/index.js';
+import { roomAgain } from '../../runtime/journal/index.js';
 import { Kernel, type KernelPorts } from '../../runtime/kernel/index.js';
 import type { Log, Reports } from '../../runtime/process/index.js';
-import { Admission, hashToken } from './admission.js';
-import { Incarnations } from './incarnations.js';
+import { Admission } from './admission.js';
 import { EXIT, type KernelLifeConfig, type KernelReport } from './kernel-life.js';
 import { auditLive } from './live-audit.js';
+import { admitClients, openStorage, reserveIncarnations } from './opening.js';
 import { Peers } from './peers.js';
 import { describeStatus, Rates } from './status.js';
-import { Storage } from './storage.js';
+import type { Storage } from './storage.js';
 import { Workers } from './workers.js';
 
 const TICK_MS = 20;
@@ -38,8 +38,6 @@ const LOOK_MS = 1000;
 const DRAIN_MS = 5;
 const LINK_CLOSE_MS = 500;
 const LAST_CLOSE_MS = 1000;
-/** Numbers of workers reserved at the start beside one for each: for a quarantine host and the first restarts. */
-const SPARE_INCARNATIONS = 4;
 
 export class KernelProcess {
   readonly #admission = new Admission();
@@ -89,55 +87,35 @@ export class KernelProcess {
     const keys = await createKeys(imageDir, curveKeyPair);
     const hostsStarted = new Promise<TelosError | null>((resolve) => (this.#settled = resolve));
     this.#workers.begin();
-    await this.#openStorage();
+    this.#storage = await openStorage(this.settings, this.log, (error) => this.#fatal(error));
+    this.#readOnly = this.#storage.journal.readOnly;
     mark('opened');
-    this.#admission.addClient(keys.owner.publicKey, { rights: ['author'], tokenHash: hashToken(keys.owner.token) });
-    await this.#admitKnownClients();
-    const incarnations = await this.#reserveIncarnations();
+    await admitClients(this.#admission, keys, this.#storage);
+    const incarnations = await reserveIncarnations(this.#storage, this.settings);
     await this.#recover();
     mark('recovered');
     this.#link = await LinkServer.bind(this.#linkOptions(port, keys.server), this.#handlers());
     await writeEndpoint(imageDir, this.#link.endpoint, keys.server.publicKey);
-    this.#workers.open({ endpoint: this.#link.endpoint, serverKey: keys.server.publicKey, nextIncarnation: () => incarnations.take() });
-    this.#timers.push(setInterval(() => this.#tick(), TICK_MS), setInterval(() => this.#look(), LOOK_MS));
+    this.#workers.open({
+      endpoint: this.#link.endpoint,
+      serverKey: keys.server.publicKey,
+      nextIncarnation: () => incarnations.take(),
+    });
+    this.#timers.push(
+      setInterval(() => this.#tick(), TICK_MS),
+      setInterval(() => this.#look(), LOOK_MS),
+    );
     if (this.#readOnly) this.#timers.push(setInterval(() => void this.#lookForRoom(), config.kernel.readOnlyRetryMs));
     mark('bound');
     this.#report({ type: 'open' });
     const failure = await hostsStarted;
-    if (failure) throw failure;
+    if (failure && this.settings.restarts === 0) throw failure;
+    if (failure) this.log('error', 'no-host', { error: failure });
     if (this.#phase !== 'starting') return;
     this.#phase = 'serving';
     this.#report({ type: 'ready', endpoint: this.#link.endpoint, port: Number(new URL(this.#link.endpoint).port) });
     mark('ready');
     this.log('info', 'ready', { endpoint: this.#link.endpoint, msSinceSpawn: times });
-  }
-
-  async #openStorage(): Promise<void> {
-    const { imageDir, config } = this.settings;
-    if (!imageExists(imageDir)) await createImage(imageDir, config.journal);
-    const journal = await openJournal(imageDir, {
-      ...config.journal,
-      headSyncMs: config.kernel.headSyncMs,
-      log: this.log,
-      onDamage: (error) => this.#fatal(error),
-    });
-    this.#readOnly = journal.readOnly;
-    this.#storage = new Storage(journal);
-  }
-
-  /** Clients that were admitted besides the owner. */
-  async #admitKnownClients(): Promise<void> {
-    for (const [key, value] of await this.#storage.all(rangeOf('k'))) {
-      const [, rights, tokenHash] = decodeRecord<ClientRecord>(value, `client ${textOf(key)}`);
-      this.#admission.addClient(textOf(key), { rights, tokenHash });
-    }
-  }
-
-  /** While nothing can be written, no attempt of a worker can come into the journal: its number need not be durable. */
-  #reserveIncarnations(): Promise<Incarnations> {
-    const write = (key: Buffer, value: Buffer): Promise<void> => (this.#readOnly ? Promise.resolve() : this.#storage.put([key, value]));
-    const { hosts, services } = this.settings.config.supervisor;
-    return Incarnations.open({ read: (key) => this.#storage.get(key), write }, hosts + services.length + SPARE_INCARNATIONS);
   }
 
   async #recover(): Promise<void> {
@@ -189,14 +167,21 @@ export class KernelProcess {
 
   #ports(): KernelPorts {
     return {
-      toClient: (peer, envelope) => void (this.#link.send(peer, envelope) || this.#overflow(peer)),
+      toClient: (peer, envelope) => {
+        if (!this.#link.send(peer, envelope)) this.#overflow(peer);
+      },
       welcome: (peer, session) => this.#welcome(peer, session),
       refuse: (peer, error) => this.#link.refuse(peer, error),
       toHost: (host, envelope) => this.#toWorker(host, (peer) => this.#link.send(peer, envelope)),
       toService: (worker, envelope) => this.#toWorker(worker, (peer) => this.#link.send(peer, envelope)),
       append: (group) =>
-        this.#then(this.#storage.append(group), () => this.#kernel.appended(Date.now()), (error) => this.#kernel.appendFailed(error, Date.now())),
-      read: (ticket, keys) => this.#then(this.#storage.journal.getMany(keys), (values) => this.#kernel.readDone(ticket, values, Date.now())),
+        this.#then(
+          this.#storage.append(group),
+          () => this.#kernel.appended(Date.now()),
+          (error) => this.#kernel.appendFailed(error, Date.now()),
+        ),
+      read: (ticket, keys) =>
+        this.#then(this.#storage.journal.getMany(keys), (values) => this.#kernel.readDone(ticket, values, Date.now())),
       page: (ticket, range, limit) =>
         this.#then(this.#storage.journal.page(range, limit), (rows) => this.#kernel.pageDone(ticket, rows, Date.now())),
       external: (ticket, op) => this.#external(ticket, op),
@@ -207,7 +192,11 @@ export class KernelProcess {
   }
 
   /** P3: an error of the storage, or of our own while we take its answer, is fatal. */
-  #then<R>(work: Promise<R>, done: (result: R) => void, failed: (error: TelosError) => void = (error) => this.#fatal(error)): void {
+  #then<R>(
+    work: Promise<R>,
+    done: (result: R) => void,
+    failed: (error: TelosError) => void = (error) => this.#fatal(error),
+  ): void {
     const guarded = (step: () => void): void => {
       if (this.#phase === 'over') return;
       try {
@@ -323,7 +312,8 @@ export class KernelProcess {
   async #lookForRoom(): Promise<void> {
     const { imageDir, config } = this.settings;
     try {
-      if (await roomAgain(imageDir, config.journal.writeBufferBytes)) await this.#end(EXIT.REOPEN, 'there is room on the disk again', true);
+      if (await roomAgain(imageDir, config.journal.writeBufferBytes))
+        await this.#end(EXIT.REOPEN, 'there is room on the disk again', true);
     } catch (error) {
       this.log('warn', 'room-check', { error });
     }

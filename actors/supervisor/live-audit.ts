@@ -30,7 +30,10 @@ function audit({ imageDir, config }: KernelLifeConfig): Promise<VerifyReport> {
         if ('report' in answer) resolve(answer.report);
         else reject(TelosError.fromWire(answer.error));
       },
-      onExit: ({ code, signal }) => reject(new TelosError('START_FAILED', `the audit ended with ${String(signal ?? code)}`, { remedy: `see ${log}` })),
+      onExit: ({ code, signal }) =>
+        reject(
+          new TelosError('START_FAILED', `the audit ended with ${String(signal ?? code)}`, { remedy: `see ${log}` }),
+        ),
     });
     child.tell({ imageDir, journal: config.journal });
   });

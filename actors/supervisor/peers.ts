@@ -52,7 +52,8 @@ export class Peers implements LinkServerHandlers {
     const life = workers.joined(id, peer);
     this.#peers.set(peer, { kind: isHost(life) ? 'host' : 'service', life: id });
     this.options.welcome(peer);
-    if (isHost(life)) kernel.hostJoined(id, { incarnation: life.incarnation, quarantine: life.spec.role === 'quarantine' }, now);
+    if (isHost(life))
+      kernel.hostJoined(id, { incarnation: life.incarnation, quarantine: life.spec.role === 'quarantine' }, now);
     else kernel.serviceJoined(id, services, now);
   }
 
@@ -61,8 +62,10 @@ export class Peers implements LinkServerHandlers {
     if (peer === undefined) return;
     const { kernel } = this.options;
     this.#inKernel((now) => {
-      if (peer.kind === 'client') for (const envelope of envelopes) kernel.fromClient(id, checkFromClient(envelope), now);
-      else if (peer.kind === 'host') for (const envelope of envelopes) kernel.fromHost(peer.life, checkFromHost(envelope), now);
+      if (peer.kind === 'client')
+        for (const envelope of envelopes) kernel.fromClient(id, checkFromClient(envelope), now);
+      else if (peer.kind === 'host')
+        for (const envelope of envelopes) kernel.fromHost(peer.life, checkFromHost(envelope), now);
       else for (const envelope of envelopes) kernel.fromService(peer.life, checkFromService(envelope), now);
     });
   }

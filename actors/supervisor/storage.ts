@@ -22,7 +22,13 @@ export class Storage {
   /** Keys of the wiring itself. */
   put(...puts: Put[]): Promise<void> {
     return this.#inOrder(() =>
-      this.journal.append({ record: null, firstSeq: (this.#endSeq + 1) as Seq, lastSeq: this.#endSeq, puts, deletes: [] }),
+      this.journal.append({
+        record: null,
+        firstSeq: (this.#endSeq + 1) as Seq,
+        lastSeq: this.#endSeq,
+        puts,
+        deletes: [],
+      }),
     );
   }
 
@@ -33,7 +39,7 @@ export class Storage {
   /** Every entry of a range that is known to be short. */
   async all(range: KeyRange & { lt: Key }, pageSize = 256): Promise<(readonly [Key, Buffer])[]> {
     const found: (readonly [Key, Buffer])[] = [];
-    for (let next: KeyRange = range; ; ) {
+    for (let next: KeyRange = range; ;) {
       const page = await this.journal.page(next, pageSize);
       found.push(...page);
       const last = page.at(-1);

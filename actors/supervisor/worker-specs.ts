@@ -31,9 +31,13 @@ const common = ({ supervisor }: Config): Omit<ChildSpec, 'id' | 'role' | 'stage'
 
 const MiB = 1024 * 1024;
 
-/** A regular expression that backtracks without end is handed to V8's linear engine; the heap ends before the resident bound does. */
+/**
+ * A regular expression that backtracks without end is handed to V8's linear engine; recursion without end meets V8's limit before the
+ * system's; the heap ends before the resident bound does.
+ */
 const hostFlags = ({ turn }: Config): string[] => [
   '--enable-experimental-regexp-engine-on-excessive-backtracks',
+  '--stack-size=900',
   `--max-old-space-size=${Math.max(64, Math.floor((turn.residentBytes * 0.75) / MiB))}`,
 ];
 
@@ -54,7 +58,15 @@ export function workerSpecs(config: Config): WorkerSpec[] {
   const { hosts, services } = config.supervisor;
   const workers = Array.from({ length: hosts }, (_, i) => host(config, `host-${i + 1}`, 'host'));
   for (const { role, module } of services) {
-    workers.push({ ...common(config), id: role, role, stage: STAGE.SERVICE, script: resolve(module), nodeFlags: [], residentBytes: Infinity });
+    workers.push({
+      ...common(config),
+      id: role,
+      role,
+      stage: STAGE.SERVICE,
+      script: resolve(module),
+      nodeFlags: [],
+      residentBytes: Infinity,
+    });
   }
   return workers;
 }

@@ -93,6 +93,8 @@ export class Workers {
   readonly #lives = new Map<number, WorkerLife>();
   readonly #memory: MemoryWatch;
   readonly #logTimer: NodeJS.Timeout;
+  /** Before `open` nobody can be ready, however long it takes. */
+  readonly #patience: NodeJS.Timeout;
   readonly #meeting: Promise<Meeting>;
   #meet: (meeting: Meeting) => void = () => undefined;
 
@@ -118,6 +120,7 @@ export class Workers {
     );
     this.#logTimer = setInterval(() => this.#trimLogs(), LOG_CHECK_MS);
     this.#logTimer.unref();
+    this.#patience = setInterval(() => this.#supervisor.dispatch({ type: 'renew' }), config.supervisor.startMs / 3);
   }
 
   /** Starts all of them; they boot while the kernel opens its journal, and wait for `open`. */
@@ -127,6 +130,8 @@ export class Workers {
   }
 
   open(meeting: Meeting): void {
+    clearInterval(this.#patience);
+    this.#supervisor.dispatch({ type: 'renew' });
     this.#meet(meeting);
   }
 
@@ -137,7 +142,8 @@ export class Workers {
   /** The life has greeted under this peer. @throws TelosError SUPERSEDED when it is over, or has greeted before */
   joined(id: number, peer: PeerId): WorkerLife {
     const life = this.#lives.get(id);
-    if (life === undefined || life.joined || life.peer !== 0) throw new TelosError('SUPERSEDED', `worker life ${id} is over, or has greeted before`);
+    if (life === undefined || life.joined || life.peer !== 0)
+      throw new TelosError('SUPERSEDED', `worker life ${id} is over, or has greeted before`);
     life.peer = peer;
     life.joined = true;
     this.#supervisor.dispatch({ type: 'ready', id: life.spec.id, life: id });
@@ -166,7 +172,8 @@ export class Workers {
   }
 
   stopQuarantine(): void {
-    if (this.#supervisor.child(QUARANTINE)?.wanted === true) this.#supervisor.dispatch({ type: 'drop', id: QUARANTINE });
+    if (this.#supervisor.child(QUARANTINE)?.wanted === true)
+      this.#supervisor.dispatch({ type: 'drop', id: QUARANTINE });
   }
 
   /** In order; `hooks.ended` is called when nobody is left. */
@@ -177,6 +184,7 @@ export class Workers {
   close(): void {
     this.#memory.stop();
     clearInterval(this.#logTimer);
+    clearInterval(this.#patience);
     for (const life of this.#lives.values()) life.process.kill();
   }
 
@@ -185,7 +193,8 @@ export class Workers {
     const hosts = this.#supervisor.children.filter(({ spec }) => spec.role === 'host');
     const running = hosts.filter(({ phase }) => phase === 'running').length;
     if (running === hosts.length) return true;
-    const hopeless = (child: ChildState): boolean => child.phase !== 'running' && !child.wasReady && child.restarts >= HOPELESS_STARTS;
+    const hopeless = (child: ChildState): boolean =>
+      child.phase !== 'running' && !child.wasReady && child.restarts >= HOPELESS_STARTS;
     if (!hosts.every((child) => child.phase === 'running' || hopeless(child))) return false;
     return running > 0 || this.#startFailure(hosts[0] as ChildState);
   }
@@ -193,7 +202,11 @@ export class Workers {
   #startFailure({ spec, cause }: ChildState): TelosError {
     const log = logPath(this.#options.logs, spec.id);
     const tail = tailOfLog(log);
-    return new TelosError('START_FAILED', `${spec.id} could not be started: ${cause}${tail === '' ? '' : `:\n${tail}`}`, { remedy: `see ${log}` });
+    return new TelosError(
+      'START_FAILED',
+      `${spec.id} could not be started: ${cause}${tail === '' ? '' : `:\n${tail}`}`,
+      { remedy: `see ${log}` },
+    );
   }
 
   statuses(): WorkerStatus[] {
@@ -256,7 +269,18 @@ export class Workers {
     const { incarnation, publicKey, secretKey, token } = life;
     admission.addWorker(publicKey, { life: life.id, role, incarnation, tokenHash: hashToken(token) });
     const { endpoint, serverKey } = meeting;
-    const settings: WorkerConfig = { role, name, incarnation, endpoint, serverKey, publicKey, secretKey, token, imageDir, config };
+    const settings: WorkerConfig = {
+      role,
+      name,
+      incarnation,
+      endpoint,
+      serverKey,
+      publicKey,
+      secretKey,
+      token,
+      imageDir,
+      config,
+    };
     life.process.tell(settings);
   }
 
@@ -275,7 +299,12 @@ export class Workers {
     this.#forget(life);
     const { joined } = life;
     const blame = this.#leave(life);
-    this.#supervisor.dispatch({ type: 'exited', id: life.spec.id, life: id, exit: joined && blame === 'message' ? { ...exit, blame } : exit });
+    this.#supervisor.dispatch({
+      type: 'exited',
+      id: life.spec.id,
+      life: id,
+      exit: joined && blame === 'message' ? { ...exit, blame } : exit,
+    });
   }
 
   #forget(life: WorkerLife): void {
@@ -307,4 +336,3 @@ export class Workers {
     for (const { spec } of this.#supervisor.children) rotateLog(logPath(logs, spec.id), config.supervisor.logBytes);
   }
 }
-

@@ -52,7 +52,9 @@ export class NodeChild {
     });
     if (log !== null) closeSync(log);
     this.#process.stdin?.on('error', () => undefined);
-    this.#process.once('error', (error) => this.#end({ code: null, signal: null, cause: `could not be started: ${error.message}` }));
+    this.#process.once('error', (error) =>
+      this.#end({ code: null, signal: null, cause: `could not be started: ${error.message}` }),
+    );
     this.#process.once('exit', (code, signal) => this.#exited(code, signal));
     const channel = this.#process.stdio[3] as Readable | null | undefined;
     if (options.onReport && channel) {

@@ -5,7 +5,11 @@ import type { Readable } from 'node:stream';
 const MAX_LINE_CHARS = 1024 * 1024;
 
 /** Calls `each` with every value that comes in. What is no JSON, or too long, is passed over: `bad` hears of it. */
-export function readJsonLines(stream: Readable, each: (value: unknown) => void, bad: (line: string) => void = () => undefined): void {
+export function readJsonLines(
+  stream: Readable,
+  each: (value: unknown) => void,
+  bad: (line: string) => void = () => undefined,
+): void {
   let rest = '';
   stream.setEncoding('utf8');
   stream.on('data', (chunk: string) => {

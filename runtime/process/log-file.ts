@@ -8,7 +8,8 @@ import { TelosError } from '../../protocol/index.js';
 
 /** No file of an image but RocksDB's own may have a name that begins with a digit and ends in `.log`. */
 export function logPath(logs: string, name: string): string {
-  if (!/^[a-z][a-z0-9-]*$/.test(name)) throw new TelosError('INTERNAL', `${JSON.stringify(name)} is no name for a log file`);
+  if (!/^[a-z][a-z0-9-]*$/.test(name))
+    throw new TelosError('INTERNAL', `${JSON.stringify(name)} is no name for a log file`);
   return join(logs, `${name}.log`);
 }
 

@@ -11,11 +11,23 @@ export type Log = (level: LogLevel, event: string, data?: Record<string, unknown
 export function createLog(name: string, target?: string): Log {
   const destination = pino.destination({ dest: target ?? 1, sync: true, append: true, mkdir: false });
   destination.on('error', () => undefined);
-  const logger = pino({ level: process.env['TELOS_LOG_LEVEL'] ?? 'info', base: { name, pid: process.pid }, serializers: { error: describe } }, destination);
+  const logger = pino(
+    {
+      level: process.env['TELOS_LOG_LEVEL'] ?? 'info',
+      base: { name, pid: process.pid },
+      serializers: { error: describe },
+    },
+    destination,
+  );
   return (level, event, data = {}) => logger[level](data, event);
 }
 
 function describe(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
-  return { ...('code' in error ? { code: error.code } : {}), name: error.name, message: error.message, stack: error.stack };
+  return {
+    ...('code' in error ? { code: error.code } : {}),
+    name: error.name,
+    message: error.message,
+    stack: error.stack,
+  };
 }

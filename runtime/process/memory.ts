@@ -41,7 +41,11 @@ async function byCommand(pids: readonly number[]): Promise<Map<number, number>> 
 export async function residentBytes(pids: readonly number[]): Promise<Map<number, number>> {
   if (pids.length === 0) return new Map();
   if (process.platform !== 'linux') return byCommand(pids);
-  return new Map(pids.flatMap((pid) => [[pid, onLinux(pid)] as const].filter((row): row is [number, number] => row[1] !== undefined)));
+  return new Map(
+    pids.flatMap((pid) =>
+      [[pid, onLinux(pid)] as const].filter((row): row is [number, number] => row[1] !== undefined),
+    ),
+  );
 }
 
 /** Looks at all of `pids()` again and again and tells each. One look at a time. */

@@ -38,47 +38,58 @@ function fill(): void {
   expect(statfsSync(volume ?? '').bavail).toBe(0);
 }
 
-onVolume('disk-full: writes get DISK_FULL, reads go on, a start finds it so, room brings writing back [needs a mount]', async () => {
-  const image = join(volume ?? '', 'image');
-  let running = await Running.up(image, ['--hosts', '1']);
-  let driver = await Driver.connect({ image });
-  await driver.run(async (one) => {
-    const box = await one.actor('genesis').clone({ name: 'box', count: 0 });
-    await box.setMethod('add', 'async (self, data) => { self.data = data; self.count = self.count + 1; return self.count }');
-  });
-  const add = (bytes: number): Promise<number> => driver.send<number>('box', 'add', 'x'.repeat(bytes));
-  expect(await add(10)).toBe(1);
-  fill();
+onVolume(
+  'disk-full: writes get DISK_FULL, reads go on, a start finds it so, room brings writing back [needs a mount]',
+  async () => {
+    const image = join(volume ?? '', 'image');
+    let running = await Running.up(image, ['--hosts', '1']);
+    let driver = await Driver.connect({ image });
+    await driver.run(async (one) => {
+      const box = await one.actor('genesis').clone({ name: 'box', count: 0 });
+      await box.setMethod(
+        'add',
+        'async (self, data) => { self.data = data; self.count = self.count + 1; return self.count }',
+      );
+    });
+    const add = (bytes: number): Promise<number> => driver.send<number>('box', 'add', 'x'.repeat(bytes));
+    expect(await add(10)).toBe(1);
+    fill();
 
-  let answered = 1;
-  const refusal = await until('a write to be refused', async () => {
-    try {
-      answered = Math.max(answered, await add(500_000));
-      return undefined;
-    } catch (error) {
-      return error as { code: string };
-    }
-  }, 60_000);
-  expect(refusal.code).toBe('DISK_FULL');
-  const counted = await driver.send<number>('box', 'count');
-  expect(counted).toBe(answered);
+    let answered = 1;
+    const refusal = await until(
+      'a write to be refused',
+      async () => {
+        try {
+          answered = Math.max(answered, await add(500_000));
+          return undefined;
+        } catch (error) {
+          return error as { code: string };
+        }
+      },
+      60_000,
+    );
+    expect(refusal.code).toBe('DISK_FULL');
+    const counted = await driver.send<number>('box', 'count');
+    expect(counted).toBe(answered);
 
-  await driver.close();
-  await running.killAll();
-  running = await Running.up(image, ['--hosts', '1']);
-  driver = await Driver.connect({ image });
-  expect(await driver.send('box', 'count')).toBe(counted);
-  expect((await driver.refusal(add(10))).code).toBe('DISK_FULL');
-  expect((await running.status()).processes.every(({ state }) => state === 'running')).toBe(true);
+    await driver.close();
+    await running.killAll();
+    running = await Running.up(image, ['--hosts', '1']);
+    driver = await Driver.connect({ image });
+    expect(await driver.send('box', 'count')).toBe(counted);
+    expect((await driver.refusal(add(10))).code).toBe('DISK_FULL');
+    expect((await running.status()).processes.every(({ state }) => state === 'running')).toBe(true);
 
-  rmSync(filler());
-  await until('writing to come back', () => add(10).catch(() => 0), 30_000);
-  expect(await driver.send('box', 'count')).toBeGreaterThan(counted);
-  await driver.close();
-  await running.down();
-  const verified = await telos(['verify', '--image', image]);
-  expect(verified).toMatchObject({ code: 0 });
-}, 180_000);
+    rmSync(filler());
+    await until('writing to come back', () => add(10).catch(() => 0), 30_000);
+    expect(await driver.send('box', 'count')).toBeGreaterThan(counted);
+    await driver.close();
+    await running.down();
+    const verified = await telos(['verify', '--image', image]);
+    expect(verified).toMatchObject({ code: 0 });
+  },
+  180_000,
+);
 
 onVolume('disk-full-at-the-first-start: DISK_FULL, exit code 1 [needs a mount]', async () => {
   fill();

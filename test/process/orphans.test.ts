@@ -1,6 +1,17 @@
 /** Nobody is orphaned: whoever dies first, stopped or not, the rest ends, and `telos up` works at once. */
 import { join } from 'node:path';
-import { Running, cleanUp, ended, isAlive, pidsWith, signal, telos, temporary, until, type Row } from './support/processes.js';
+import {
+  Running,
+  cleanUp,
+  ended,
+  isAlive,
+  pidsWith,
+  signal,
+  telos,
+  temporary,
+  until,
+  type Row,
+} from './support/processes.js';
 
 afterAll(cleanUp);
 
@@ -16,7 +27,8 @@ async function upAgain(image: string, text: string): Promise<void> {
   expect(pidsWith(text)).toEqual([]);
 }
 
-const gone = (pids: readonly number[], ms?: number): Promise<unknown> => until(`${pids.join(', ')} to end`, () => pids.every((pid) => !isAlive(pid)), ms);
+const gone = (pids: readonly number[], ms?: number): Promise<unknown> =>
+  until(`${pids.join(', ')} to end`, () => pids.every((pid) => !isAlive(pid)), ms);
 
 async function started(hosts = 2): Promise<{ home: string; image: string; running: Running; rows: Row[] }> {
   const home = temporary();
@@ -55,7 +67,9 @@ test('kernel-killed-while-a-host-is-stopped: the next kernel does not meet it', 
   await gone([pidOf(rows, 'kernel'), pidOf(rows, 'host-1'), pidOf(rows, 'host-2')]);
   const after = await until('both hosts again', async () => {
     const { processes } = await running.status();
-    return processes.filter(({ role, state }) => role === 'host' && state === 'running').length === 2 ? processes : undefined;
+    return processes.filter(({ role, state }) => role === 'host' && state === 'running').length === 2
+      ? processes
+      : undefined;
   });
   expect(after.find(({ role }) => role === 'kernel')).toMatchObject({ restarts: 1 });
   await running.down();
@@ -73,7 +87,10 @@ test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s-to-telos-up: all stop in
   const { home, running, rows } = await started(1);
   signal(running.child.pid ?? 0, name);
   expect(await ended(running.child)).toBe(0);
-  await gone(rows.map(({ pid }) => pid), 1000);
+  await gone(
+    rows.map(({ pid }) => pid),
+    1000,
+  );
   expect(pidsWith(home)).toEqual([]);
 });
 
@@ -81,7 +98,10 @@ test('stopped-kernel-is-told-to-stop: past the deadline it is killed, and nothin
   const { home, image, rows } = await started(1);
   signal(pidOf(rows, 'kernel'), 'SIGSTOP');
   signal(pidOf(rows, 'guardian'), 'SIGTERM');
-  await gone(rows.map(({ pid }) => pid), 30_000);
+  await gone(
+    rows.map(({ pid }) => pid),
+    30_000,
+  );
   await upAgain(image, home);
 });
 

@@ -21,10 +21,13 @@ beforeAll(async () => {
   writeFileSync(config, JSON.stringify({ supervisor: { services: [{ role: 'memory', module }] } }));
   running = await Running.up(image, ['--hosts', '1'], { env: { TELOS_CONFIG: config } });
   driver = await Driver.connect({ image });
-  await until('the service', async () => (await running.status()).processes.some(({ role, state }) => role === 'memory' && state === 'running'));
+  await until('the service', async () =>
+    (await running.status()).processes.some(({ role, state }) => role === 'memory' && state === 'running'),
+  );
   await driver.run(async (one: RemoteImage) => {
     const asker = await one.actor('genesis').clone({ name: 'asker', asked: 0 });
-    const source = 'async (self, ms) => { const answer = await self.memory.search("x", ms); self.asked = self.asked + 1; return answer }';
+    const source =
+      'async (self, ms) => { const answer = await self.memory.search("x", ms); self.asked = self.asked + 1; return answer }';
     await asker.setSlot('memory', one.ref('memory'));
     await asker.setMethod('ask', source);
   });
@@ -57,7 +60,10 @@ test('object-that-waits-for-a-service: answers others meanwhile', async () => {
 test('host-killed-while-it-waits: the run anew gets the answer of the first request', async () => {
   const count = await driver.send<number>('asker', 'asked');
   const slow = ask(1500);
-  await until('the request to be under way', async () => ((await running.status())['queues'] as { inFlight: number }).inFlight > 0);
+  await until(
+    'the request to be under way',
+    async () => ((await running.status())['queues'] as { inFlight: number }).inFlight > 0,
+  );
   signal(await running.pid('host'), 'SIGKILL');
   expect(await slow).toMatchObject({ op: 'search' });
   expect(await driver.send('asker', 'asked')).toBe(count + 1);

@@ -49,7 +49,9 @@ test('image-locked: a second `telos up` is refused, the first goes on', async ()
 
 test('many-start-at-once: one serves, all others are refused', async () => {
   const image = join(temporary(), 'image');
-  const starts = await Promise.all(Array.from({ length: 4 }, () => telos(['up', '--detach', '--image', image, '--hosts', '1'])));
+  const starts = await Promise.all(
+    Array.from({ length: 4 }, () => telos(['up', '--detach', '--image', image, '--hosts', '1'])),
+  );
   const codes = starts.map(({ code }) => code).sort();
   expect(codes).toEqual([0, 1, 1, 1]);
   for (const { code, stderr } of starts) if (code === 1) expect(stderr).toMatch(/^IMAGE_LOCKED: /);
@@ -115,7 +117,8 @@ test('host-that-can-not-start: START_FAILED, naming host and cause, no restart w
 
 test('wrong-usage: exit code 2, nothing is made', async () => {
   const image = join(temporary(), 'image');
-  for (const args of [['--port', '70000'], ['--hosts', '0'], ['--no-such-thing']]) expect((await up(image, args)).code).toBe(2);
+  for (const args of [['--port', '70000'], ['--hosts', '0'], ['--no-such-thing']])
+    expect((await up(image, args)).code).toBe(2);
   expect(existsSync(image)).toBe(false);
 });
 
@@ -125,7 +128,10 @@ test('doctor: names what is wrong with the path, and is content with a sound ima
   const wrong = await telos(['doctor', '--json', '--image', join(home, 'file')]);
   expect(wrong.code).toBe(1);
   const { findings } = JSON.parse(wrong.stdout) as { findings: { check: string; ok: boolean; remedy: string }[] };
-  expect(findings.find(({ check }) => check === 'image')).toMatchObject({ ok: false, remedy: expect.stringMatching(/./) });
+  expect(findings.find(({ check }) => check === 'image')).toMatchObject({
+    ok: false,
+    remedy: expect.stringMatching(/./),
+  });
   expect((await telos(['doctor', '--image', join(home, 'image')])).code).toBe(0);
   expect(existsSync(join(home, 'image'))).toBe(false);
 });

@@ -251,6 +251,13 @@ describe('lives', () => {
     expect(bench.exit('a', null, 'SIGKILL').asked()).toEqual(['spawn a']);
   });
 
+  test('a-child-that-waits-for-us-is-given-time', () => {
+    const bench = new Bench([spec('a')]).send({ type: 'begin' });
+    bench.pass(4_000).send({ type: 'renew' }).asked();
+    expect(bench.pass(4_999).asked()).toEqual([]);
+    expect(bench.pass(1).asked()).toEqual(['kill a']);
+  });
+
   test('added-while-its-former-self-stops-it-lives-again', () => {
     const bench = begun([spec('q')]);
     bench.asked();
@@ -373,7 +380,10 @@ describe('random schedules', () => {
     const random = generator(seed);
     const pick = <X>(list: readonly X[]): X => list[Math.floor(random() * list.length)] as X;
     const ids = ['a', 'b', 'c', 'd'];
-    const bench = new Bench(ids.map((id) => spec(id, { stage: 1 + Math.floor(random() * 3) })), pick(STRATEGIES));
+    const bench = new Bench(
+      ids.map((id) => spec(id, { stage: 1 + Math.floor(random() * 3) })),
+      pick(STRATEGIES),
+    );
     const alive = new Map<string, number>();
     let stopped = false;
     const follow = (): void => {
@@ -398,7 +408,8 @@ describe('random schedules', () => {
       const roll = random();
       if (roll < 0.4) bench.send({ type: 'ready', id, life });
       else if (roll < 0.6) die(id);
-      else if (roll < 0.7) bench.send({ type: 'condemn', id, life, cause: 'random', blame: pick(['child', 'message', 'outside']) });
+      else if (roll < 0.7)
+        bench.send({ type: 'condemn', id, life, cause: 'random', blame: pick(['child', 'message', 'outside']) });
       else if (roll < 0.95) bench.pass(Math.floor(random() * 2_000));
       else bench.pass(40_000);
       follow();
@@ -407,7 +418,8 @@ describe('random schedules', () => {
       bench.pass(1_000);
       follow();
       for (const id of ids) bench.ready(id);
-      for (const child of bench.state.children) if (child.phase === 'killed' || child.phase === 'stopping') die(child.spec.id);
+      for (const child of bench.state.children)
+        if (child.phase === 'killed' || child.phase === 'stopping') die(child.spec.id);
       follow();
     }
     for (const id of ids) expect(`${seed}: ${bench.status(id)}`).toBe(`${seed}: running`);
