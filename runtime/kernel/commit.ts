@@ -47,11 +47,13 @@ export function validate(state: AcceptedState, body: CommitBody): Validation {
     if (entry === undefined || entry.attempt !== attempt) stale.push(nameKey(name));
     else if (entry.seq > readSeq) readSeq = entry.seq;
   }
-  findUnwritable(state, body, stale);
+  stale.push(...unwritable(state, body));
   return { stale, readSeq };
 }
 
-function findUnwritable(state: AcceptedState, body: CommitBody, stale: string[]): void {
+/** Keys that the turn would write and that can't be written, whatever it read. */
+export function unwritable(state: AcceptedState, body: CommitBody): string[] {
+  const stale: string[] = [];
   const creates = body[2];
   for (const oid of creates) if (state.objects.get(oid)?.exists) stale.push(oid);
   for (const [oid, writes] of body[3]) {
@@ -63,6 +65,7 @@ function findUnwritable(state: AcceptedState, body: CommitBody, stale: string[])
     for (const [slot, op] of writes) if (op === WRITE.PATCH && !object.slots.has(slot)) stale.push(oid);
   }
   for (const [name] of body[4]) if (!state.names.has(name)) stale.push(nameKey(name));
+  return stale;
 }
 
 export interface Applied {

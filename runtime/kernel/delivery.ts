@@ -230,6 +230,7 @@ export class Delivery {
 
 /** Strikes survive the kernel: a message that ended its host before is a suspect from the start. */
 export function restoreStrikes(message: Message, strikes: Map<string, StrikesRecord>): void {
+  if (strikes.size === 0) return;
   const known = strikes.get(`${message.session}.${message.no}`);
   if (known === undefined) return;
   message.strikes = known[0];

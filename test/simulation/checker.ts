@@ -47,15 +47,20 @@ class Checker {
     for (const turn of this.history.turns) {
       const fact = this.history.attempts.get(turn.attempt);
       if (fact === undefined) {
-        if (turn.seq > 1 && !isRefusal(turn)) this.fail('once', `turn ${turn.seq} is of attempt ${turn.attempt}, which no host sent`);
+        if (turn.seq > 1 && !isRefusal(turn))
+          this.fail('once', `turn ${turn.seq} is of attempt ${turn.attempt}, which no host sent`);
         continue;
       }
-      if (fact.fenced) this.fail('fencing', `turn ${turn.seq} (${idOf(turn)}) was committed by a host that had been declared dead`);
+      if (fact.fenced)
+        this.fail('fencing', `turn ${turn.seq} (${idOf(turn)}) was committed by a host that had been declared dead`);
       for (const [oid, slot, attempt, content] of fact.reads) {
         const stand = this.replay.at(slotKey(oid, slot), turn.seq - 1);
         const blind = slot === '' || slot === '*';
         if (stand.attempt === attempt && !blind && !sameContent(stand.content, content)) {
-          this.fail('serializability', `turn ${turn.seq} saw ${oid}.${slot} of attempt ${attempt} with another content than that attempt gave it`);
+          this.fail(
+            'serializability',
+            `turn ${turn.seq} saw ${oid}.${slot} of attempt ${attempt} with another content than that attempt gave it`,
+          );
         }
       }
     }
@@ -67,12 +72,14 @@ class Checker {
     const byToken = new Map<string, TurnFact>();
     for (const turn of this.history.turns) {
       const twin = byId.get(idOf(turn));
-      if (twin !== undefined) this.fail('once', `message ${idOf(turn)} took effect in turn ${twin.seq} and again in turn ${turn.seq}`);
+      if (twin !== undefined)
+        this.fail('once', `message ${idOf(turn)} took effect in turn ${twin.seq} and again in turn ${turn.seq}`);
       byId.set(idOf(turn), turn);
       const token = tokens.get(idOf(turn));
       if (token === undefined) continue;
       const first = byToken.get(token);
-      if (first !== undefined) this.fail('once', `request ${token} took effect in turn ${first.seq} and again in turn ${turn.seq}`);
+      if (first !== undefined)
+        this.fail('once', `request ${token} took effect in turn ${first.seq} and again in turn ${turn.seq}`);
       byToken.set(token, turn);
     }
   }
@@ -83,13 +90,24 @@ class Checker {
       if (answer.attempt === 0) {
         const turn = done.get(idOf(answer));
         if (turn !== undefined && !isRefusal(turn) && !answer.retryable && answer.code !== 'EXPIRED') {
-          this.fail('answer', `message ${idOf(answer)} was answered ${answer.code} by the kernel, but turn ${turn.seq} is its effect`);
+          this.fail(
+            'answer',
+            `message ${idOf(answer)} was answered ${answer.code} by the kernel, but turn ${turn.seq} is its effect`,
+          );
         }
         continue;
       }
       const fact = this.history.attempts.get(answer.attempt);
-      if (fact === undefined || idOf(fact) !== idOf(answer)) this.fail('answer', `message ${idOf(answer)} got the answer of attempt ${answer.attempt}, which is not its own`);
-      else if (answer.digest !== fact.reply) this.fail('answer', `message ${idOf(answer)} was answered ${answer.digest}, where attempt ${fact.attempt} had said ${fact.reply}`);
+      if (fact === undefined || idOf(fact) !== idOf(answer))
+        this.fail(
+          'answer',
+          `message ${idOf(answer)} got the answer of attempt ${answer.attempt}, which is not its own`,
+        );
+      else if (answer.digest !== fact.reply)
+        this.fail(
+          'answer',
+          `message ${idOf(answer)} was answered ${answer.digest}, where attempt ${fact.attempt} had said ${fact.reply}`,
+        );
       else this.#checkAnswerOf(answer, fact);
     }
   }
@@ -97,21 +115,39 @@ class Checker {
   #checkAnswerOf(answer: AnswerFact, fact: AttemptFact): void {
     const turn = this.replay.turnOf.get(answer.attempt);
     if (turn !== undefined) {
-      if (turn.seq > answer.durable) this.fail('gate', `the answer of turn ${turn.seq} (${idOf(answer)}) left when only turn ${answer.durable} was durable`);
-      if (answer.code === '' && answer.seq !== turn.seq) this.fail('answer', `the answer of turn ${turn.seq} says it was turn ${answer.seq}`);
+      if (turn.seq > answer.durable)
+        this.fail(
+          'gate',
+          `the answer of turn ${turn.seq} (${idOf(answer)}) left when only turn ${answer.durable} was durable`,
+        );
+      if (answer.code === '' && answer.seq !== turn.seq)
+        this.fail('answer', `the answer of turn ${turn.seq} says it was turn ${answer.seq}`);
       return;
     }
     if (fact.wrote && answer.code === '') {
-      this.fail('durability', `the commit of ${idOf(answer)} was answered (turn ${answer.seq}, durable ${answer.durable}) and is not in the journal`);
+      this.fail(
+        'durability',
+        `the commit of ${idOf(answer)} was answered (turn ${answer.seq}, durable ${answer.durable}) and is not in the journal`,
+      );
       return;
     }
     const point = this.replay.firstPoint(fact.reads, fact.names, 0);
-    if (point === Infinity) this.fail('serializability', `what attempt ${fact.attempt} (${idOf(fact)}) read never stood together: ${this.describeReads(fact)}`);
-    else if (point > answer.durable) this.fail('gate', `the answer of ${idOf(answer)} shows what turn ${point} left, when only turn ${answer.durable} was durable`);
+    if (point === Infinity)
+      this.fail(
+        'serializability',
+        `what attempt ${fact.attempt} (${idOf(fact)}) read never stood together: ${this.describeReads(fact)}`,
+      );
+    else if (point > answer.durable)
+      this.fail(
+        'gate',
+        `the answer of ${idOf(answer)} shows what turn ${point} left, when only turn ${answer.durable} was durable`,
+      );
   }
 
   describeReads(fact: AttemptFact): string {
-    const slots = fact.reads.map(([oid, slot, attempt]) => `${oid}.${slot}@${attempt}(turn ${this.replay.turnOf.get(attempt)?.seq ?? '-'})`);
+    const slots = fact.reads.map(
+      ([oid, slot, attempt]) => `${oid}.${slot}@${attempt}(turn ${this.replay.turnOf.get(attempt)?.seq ?? '-'})`,
+    );
     return [...slots, ...fact.names.map(([name, attempt]) => `=${name}@${attempt}`)].join(' ');
   }
 
@@ -149,14 +185,21 @@ class Checker {
   #pointOf(request: RequestFact, reached: number): number {
     const turn = this.replay.turnOf.get(request.attempt);
     if (turn !== undefined) {
-      if (turn.seq <= reached) this.fail('real-time', `${request.token} was asked when turn ${reached} had been seen, and became turn ${turn.seq}`);
+      if (turn.seq <= reached)
+        this.fail(
+          'real-time',
+          `${request.token} was asked when turn ${reached} had been seen, and became turn ${turn.seq}`,
+        );
       return turn.seq;
     }
     const fact = this.history.attempts.get(request.attempt);
     if (fact === undefined || fact.wrote) return reached;
     const point = this.replay.firstPoint(fact.reads, fact.names, reached);
     if (point !== Infinity) return point;
-    this.fail('real-time', `${request.token} was asked when turn ${reached} had been seen, and read what stood before: ${this.describeReads(fact)}`);
+    this.fail(
+      'real-time',
+      `${request.token} was asked when turn ${reached} had been seen, and read what stood before: ${this.describeReads(fact)}`,
+    );
     return reached;
   }
 
@@ -174,8 +217,13 @@ class Checker {
     }
     for (const delivery of this.history.deliveries) {
       const sender = sentBy.get(delivery.no);
-      if (sender === undefined) this.fail('gate', `message ${delivery.no} was delivered, and no turn in the journal sent it`);
-      else if (sender.seq > delivery.durable) this.fail('gate', `message ${delivery.no} of turn ${sender.seq} was delivered when only turn ${delivery.durable} was durable`);
+      if (sender === undefined)
+        this.fail('gate', `message ${delivery.no} was delivered, and no turn in the journal sent it`);
+      else if (sender.seq > delivery.durable)
+        this.fail(
+          'gate',
+          `message ${delivery.no} of turn ${sender.seq} was delivered when only turn ${delivery.durable} was durable`,
+        );
       else this.#checkDue(sender, delivery.no, delivery.time);
     }
     for (const [no, sender] of sentBy) this.#checkHandled(no, sender);
@@ -183,7 +231,8 @@ class Checker {
 
   #checkDue(sender: TurnFact, no: number, time: number): void {
     const timer = sender.body[6][no - sender.firstOutgoing - sender.body[5].length];
-    if (timer !== undefined && time < sender.time + timer[0]) this.fail('timer', `timer ${no} of turn ${sender.seq} fired ${sender.time + timer[0] - time} ms early`);
+    if (timer !== undefined && time < sender.time + timer[0])
+      this.fail('timer', `timer ${no} of turn ${sender.seq} fired ${sender.time + timer[0] - time} ms early`);
   }
 
   #checkHandled(no: number, sender: TurnFact): void {
@@ -193,11 +242,17 @@ class Checker {
     const [turn] = handled;
     if (turn !== undefined) {
       if (!turn.consumed) this.fail('outbox', `turn ${turn.seq} handled message ${no} and left it in the journal`);
-      if (turn.seq <= sender.seq) this.fail('outbox', `message ${no} was handled in turn ${turn.seq}, before turn ${sender.seq} had sent it`);
+      if (turn.seq <= sender.seq)
+        this.fail('outbox', `message ${no} was handled in turn ${turn.seq}, before turn ${sender.seq} had sent it`);
       if (pending) this.fail('outbox', `message ${no} was handled in turn ${turn.seq} and is still to be delivered`);
-      if (turn.body[7][0] === dead) this.fail('outbox', `message ${no} ended ${turn.body[7][0] ? 'well' : 'in an error'} and there is ${dead ? 'a' : 'no'} dead letter`);
+      if (turn.body[7][0] === dead)
+        this.fail(
+          'outbox',
+          `message ${no} ended ${turn.body[7][0] ? 'well' : 'in an error'} and there is ${dead ? 'a' : 'no'} dead letter`,
+        );
     } else if (!dead && !pending) this.fail('outbox', `message ${no} of turn ${sender.seq} is lost`);
-    else if (pending && this.history.stuck === '') this.fail('liveness', `message ${no} of turn ${sender.seq} was never delivered`);
+    else if (pending && this.history.stuck === '')
+      this.fail('liveness', `message ${no} of turn ${sender.seq} was never delivered`);
   }
 
   /** Notices: durable when they left, in order, without holes, and exactly what the turn changed. */
@@ -209,14 +264,20 @@ class Checker {
       reached.set(notice.stream, notice);
       const turn = turns.get(notice.seq);
       if (notice.seq > notice.durable || turn === undefined) {
-        this.fail('gate', `${notice.stream} was told of turn ${notice.seq} when only turn ${notice.durable} was durable`);
+        this.fail(
+          'gate',
+          `${notice.stream} was told of turn ${notice.seq} when only turn ${notice.durable} was durable`,
+        );
         continue;
       }
       if (last === undefined) continue;
-      if (notice.part !== last.part + 1) this.fail('notice', `${notice.stream} got part ${notice.part} after part ${last.part}`);
-      if (notice.seq <= last.seq) this.fail('notice', `${notice.stream} was told of turn ${notice.seq} after turn ${last.seq}`);
+      if (notice.part !== last.part + 1)
+        this.fail('notice', `${notice.stream} got part ${notice.part} after part ${last.part}`);
+      if (notice.seq <= last.seq)
+        this.fail('notice', `${notice.stream} was told of turn ${notice.seq} after turn ${last.seq}`);
       for (let seq = last.seq + 1; seq < notice.seq; seq++) {
-        if ((turns.get(seq)?.body[3].length ?? 0) > 0) this.fail('notice', `${notice.stream} was not told of turn ${seq}, between ${last.seq} and ${notice.seq}`);
+        if ((turns.get(seq)?.body[3].length ?? 0) > 0)
+          this.fail('notice', `${notice.stream} was not told of turn ${seq}, between ${last.seq} and ${notice.seq}`);
       }
       this.#checkNoticeContent(notice.stream, turn, notice.changes);
     }
@@ -224,9 +285,12 @@ class Checker {
 
   #checkNoticeContent(stream: string, turn: TurnFact, changes: readonly (string | readonly string[])[]): void {
     const told = new Set<string>();
-    for (let i = 0; i < changes.length; i += 2) for (const slot of changes[i + 1] as readonly string[]) told.add(slotKey(changes[i] as string, slot));
+    for (let i = 0; i < changes.length; i += 2)
+      for (const slot of changes[i + 1] as readonly string[]) told.add(slotKey(changes[i] as string, slot));
     for (const [oid, writes] of turn.body[3]) {
-      for (const [slot] of writes) if (!told.has(slotKey(oid, slot))) this.fail('notice', `${stream} was not told that turn ${turn.seq} changed ${oid}.${slot}`);
+      for (const [slot] of writes)
+        if (!told.has(slotKey(oid, slot)))
+          this.fail('notice', `${stream} was not told that turn ${turn.seq} changed ${oid}.${slot}`);
     }
   }
 
@@ -236,7 +300,8 @@ class Checker {
     for (const { life, message, body } of this.history.effects) {
       const key = `${life} ${message}`;
       const first = seen.get(key);
-      if (first !== undefined && first !== body) this.fail('recorded', `${message} got ${first} from the service, and ${body} when it was run again`);
+      if (first !== undefined && first !== body)
+        this.fail('recorded', `${message} got ${first} from the service, and ${body} when it was run again`);
       seen.set(key, first ?? body);
     }
   }
@@ -244,10 +309,13 @@ class Checker {
   /** Transfers neither make nor lose money; what is on its way in the outbox counts. */
   checkMoney(): void {
     let total = 0;
-    for (const key of this.replay.keys()) if (key.endsWith(' balance')) total += Number(this.replay.latest(key).content ?? 0);
+    for (const key of this.replay.keys())
+      if (key.endsWith(' balance')) total += Number(this.replay.latest(key).content ?? 0);
     let expected = 0;
     for (const { body } of this.history.turns) {
-      for (const [oid, writes] of body[3]) for (const [slot, , payload] of writes) if (slot === 'balance' && body[2].includes(oid)) expected += Number(payload);
+      for (const [oid, writes] of body[3])
+        for (const [slot, , payload] of writes)
+          if (slot === 'balance' && body[2].includes(oid)) expected += Number(payload);
     }
     for (const no of this.history.pending) total += this.history.moneyIn.get(no) ?? 0;
     for (const letter of this.history.deadLetters) total += this.history.moneyIn.get(Number(letter.slice(2))) ?? 0;
@@ -259,17 +327,41 @@ class Checker {
     if (this.history.stuck !== '') this.fail('liveness', this.history.stuck);
     for (const request of this.history.requests) {
       if (request.outcome === 'open') this.fail('liveness', `${request.token} was never answered`);
-      else if (request.code === 'EXPIRED' || request.code === 'INTERNAL' || request.code === 'MALFORMED') this.fail('answer', `${request.token} ended in ${request.code}`);
+      else if (request.code === 'EXPIRED' || request.code === 'INTERNAL' || request.code === 'MALFORMED')
+        this.fail('answer', `${request.token} ended in ${request.code}`);
     }
-    for (const [oid, slot, attempt, content] of this.history.finalSlots) {
+    this.#checkReadBack();
+  }
+
+  #checkReadBack(): void {
+    const { finalSlots, finalNames } = this.history;
+    const seen = new Set([
+      ...finalSlots.map(([oid, slot]) => slotKey(oid, slot)),
+      ...finalNames.map(([name]) => nameKey(name)),
+    ]);
+    for (const key of this.replay.keys()) {
+      if (this.replay.latest(key).attempt !== 0 && !seen.has(key))
+        this.fail(
+          'recovery',
+          `after the last restart ${key} is not there; turn ${this.replay.latest(key).seq} had left it`,
+        );
+    }
+    for (const [oid, slot, attempt, content] of finalSlots) {
       const stand = this.replay.latest(slotKey(oid, slot));
       if (stand.attempt !== attempt || !sameContent(stand.content, content)) {
-        this.fail('recovery', `after the last restart ${oid}.${slot} is of attempt ${attempt}; by the journal it is of attempt ${stand.attempt} (turn ${stand.seq})`);
+        this.fail(
+          'recovery',
+          `after the last restart ${oid}.${slot} is of attempt ${attempt}; by the journal it is of attempt ${stand.attempt} (turn ${stand.seq})`,
+        );
       }
     }
-    for (const [name, attempt, oid] of this.history.finalNames) {
+    for (const [name, attempt, oid] of finalNames) {
       const stand = this.replay.latest(nameKey(name));
-      if (stand.attempt !== attempt || stand.content !== oid) this.fail('recovery', `after the last restart the name ${name} is ${String(oid)}@${attempt}; by the journal ${String(stand.content)}@${stand.attempt}`);
+      if (stand.attempt !== attempt || stand.content !== oid)
+        this.fail(
+          'recovery',
+          `after the last restart the name ${name} is ${String(oid)}@${attempt}; by the journal ${String(stand.content)}@${stand.attempt}`,
+        );
     }
   }
 }

@@ -1,7 +1,6 @@
 /** The faults of a schedule. */
 import { accountOid } from './genesis.js';
 import type { SimProcess, Wire } from './process.js';
-import type { Workload } from './workload.js';
 import type { World } from './world.js';
 
 const WEIGHTS = {
@@ -33,7 +32,7 @@ function pause(world: World, process: SimProcess | null | undefined, longest: nu
   world.clock.after(world.random.between(1, longest), () => process.goOn());
 }
 
-export function injectFault(world: World, _workload: Workload, index: number): void {
+export function injectFault(world: World, index: number): void {
   const { random, disk, clock } = world;
   const kind = random.weighted(WEIGHTS);
   world.trace(() => `fault ${kind}`);

@@ -3,6 +3,7 @@
  * Prints each failing seed with what it broke, and a last line of totals as JSON; exit code 1 when one failed.
  */
 import { checkHistory } from './checker.js';
+import { emptyHistory, type History } from './history.js';
 import { World } from './world.js';
 
 const args = process.argv.slice(2);
@@ -11,7 +12,10 @@ const option = (name: string, standard: string): string => {
   return at < 0 ? standard : (args[at + 1] ?? '');
 };
 
-const SHOWN = 6;
+// Stacks of errors that are answers cost a twentieth of a run.
+if (!args.includes('--trace')) Error.stackTraceLimit = 0;
+/** Shown of each broken rule. */
+const SHOWN = 2;
 const alone = process.env['SIM_SEED'];
 const first = Number(alone ?? option('seed', '1'));
 const runs = alone === undefined ? Number(option('runs', args.includes('--seed') ? '1' : '2000')) : 1;
@@ -20,6 +24,18 @@ const fault = option('fault', '');
 const stopAt = Number(option('stop-at', '5'));
 const tracing = args.includes('--trace');
 
+/** A process under test that throws has broken its promise to survive. */
+function runOrReport(world: World): History {
+  try {
+    return world.run();
+  } catch (error) {
+    const history = emptyHistory();
+    history.stuck = `threw ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
+    return history;
+  }
+}
+
+let faults = 0;
 let failed = 0;
 let turns = 0;
 let answers = 0;
@@ -27,16 +43,39 @@ let requests = 0;
 const began = Date.now();
 let seed = first;
 for (; seed < first + runs && failed < stopAt; seed++) {
-  const world = new World({ seed, events, faults: fault === '' ? {} : { [fault]: true }, trace: tracing ? (line) => console.log(line) : null });
-  const history = world.run();
+  const world = new World({
+    seed,
+    events,
+    faults: fault === '' ? {} : { [fault]: true },
+    trace: tracing ? (line) => console.log(line) : null,
+  });
+  const history = runOrReport(world);
   const violations = checkHistory(history);
   turns += history.turns.length;
+  faults += world.faultsInjected;
   answers += history.requests.filter(({ outcome }) => outcome === 'answer').length;
   requests += history.requests.length;
   if (violations.length === 0) continue;
   failed++;
-  console.log(`seed ${seed} breaks ${violations.length} promises; alone again: SIM_SEED=${seed} npm run sim -- --events ${events}${fault === '' ? '' : ` --fault ${fault}`}`);
-  for (const { rule, message } of violations.slice(0, SHOWN)) console.log(`  ${rule}: ${message}`);
+  console.log(
+    `seed ${seed} breaks ${violations.length} promises; alone again: SIM_SEED=${seed} npm run sim -- --events ${events}${fault === '' ? '' : ` --fault ${fault}`}`,
+  );
+  const shown = violations.filter(
+    ({ rule }, i) => violations.slice(0, i).filter((other) => other.rule === rule).length < SHOWN,
+  );
+  for (const { rule, message } of shown) console.log(`  ${rule}: ${message}`);
 }
-console.log(JSON.stringify({ first, schedules: seed - first, failed, requests, answers, turns, ms: Date.now() - began }));
+console.log(
+  JSON.stringify({
+    first,
+    schedules: seed - first,
+    events: events * (seed - first),
+    faults,
+    failed,
+    requests,
+    answers,
+    turns,
+    ms: Date.now() - began,
+  }),
+);
 process.exitCode = failed > 0 ? 1 : 0;

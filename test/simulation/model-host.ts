@@ -125,12 +125,31 @@ export class ModelHost {
   #begin(run: Run): void {
     const [, session, no] = run;
     if (this.#jobs.size >= this.limits.mailbox) {
-      this.ports.send([T.DECLINED, session, no, new TelosError('BUSY', `the mailbox holds ${this.limits.mailbox}`).toWire()]);
+      this.ports.send([
+        T.DECLINED,
+        session,
+        no,
+        new TelosError('BUSY', `the mailbox holds ${this.limits.mailbox}`).toWire(),
+      ]);
       return;
     }
     const [token, ops] = decodeScript(run[7]);
     const recorded = new Map((run[12] ?? []).map(([key, , body]) => [key, body]));
-    const job: Job = { run, ops, token, conflicts: 0, widenings: 0, touched: new Set(), recorded, granted: null, targetKnown: true, turn: null, steps: null, stopped: false, waits: false };
+    const job: Job = {
+      run,
+      ops,
+      token,
+      conflicts: 0,
+      widenings: 0,
+      touched: new Set(),
+      recorded,
+      granted: null,
+      targetKnown: true,
+      turn: null,
+      steps: null,
+      stopped: false,
+      waits: false,
+    };
     this.#jobs.set(idOf(session, no), job);
     this.#start(job);
   }
@@ -185,7 +204,16 @@ export class ModelHost {
     for (const key of turn.touched()) job.touched.add(key);
     const reads = [...turn.reads.values()];
     const digest = body[7][0] ? Buffer.from(body[7][1] as Uint8Array).toString('base64') : body[7][2].join('|');
-    this.ports.note({ attempt: turn.attempt, session, no, reads, names: [...turn.names.values()], wrote: body[7][0] && turn.wrote, reply: digest, fenced: false });
+    this.ports.note({
+      attempt: turn.attempt,
+      session,
+      no,
+      reads,
+      names: [...turn.names.values()],
+      wrote: body[7][0] && turn.wrote,
+      reply: digest,
+      fenced: false,
+    });
     this.#show(turn);
     this.#judged.set(turn.attempt, { job, turn });
     this.ports.send([T.COMMIT, turn.attempt, session, no, pack(body)]);
@@ -243,7 +271,8 @@ export class ModelHost {
     if (verdict === VERDICT.VOID) return this.#finish(job);
     if (verdict === VERDICT.GRANTED) return;
     job.conflicts++;
-    if (job.conflicts < this.limits.maxRetries) return this.ports.after(this.ports.random.below(this.limits.retryJitterMs + 1), () => this.#again(job));
+    if (job.conflicts < this.limits.maxRetries)
+      return this.ports.after(this.ports.random.below(this.limits.retryJitterMs + 1), () => this.#again(job));
     if (job.granted !== null && ++job.widenings > this.limits.grantWidenings) return this.#decline(job);
     job.granted = null;
     this.ports.send([T.GRANT_REQUEST, job.run[1], job.run[2], [...job.touched]]);
@@ -287,7 +316,8 @@ export class ModelHost {
     for (const [oid, shape, parents, rows] of objects) {
       const object = objectOf(shape, parents, rows);
       if (load?.private === true) load.job.granted?.objects.set(oid, object);
-      if (!this.#objects.has(oid)) this.#objects.set(oid, object.exists || load?.private !== true ? copyOf(object) : object);
+      if (!this.#objects.has(oid))
+        this.#objects.set(oid, object.exists || load?.private !== true ? copyOf(object) : object);
     }
     for (const [name, oid, attempt] of names) {
       if (load?.private === true) load.job.granted?.names.set(name, { oid, attempt });
@@ -355,4 +385,3 @@ function objectOf(shape: Attempt, parents: Attempt, rows: SlotRow[] | null): Cac
   }
   return object;
 }
-

@@ -35,7 +35,10 @@ export class Replay {
   }
 
   #fail(rule: string, turn: TurnFact, message: string): void {
-    this.violations.push({ rule, message: `turn ${turn.seq} (message ${turn.session}:${turn.no}, attempt ${turn.attempt}): ${message}` });
+    this.violations.push({
+      rule,
+      message: `turn ${turn.seq} (message ${turn.session}:${turn.no}, attempt ${turn.attempt}): ${message}`,
+    });
   }
 
   latest(key: string): Stand {
@@ -65,7 +68,7 @@ export class Replay {
     const wanted: [string, number][] = reads.map(([oid, slot, attempt]) => [slotKey(oid, slot), attempt]);
     for (const [name, attempt] of names) wanted.push([nameKey(name), attempt]);
     let point = from;
-    for (let moved = true; moved && point !== Infinity; ) {
+    for (let moved = true; moved && point !== Infinity;) {
       moved = false;
       for (const [key, attempt] of wanted) {
         const next = this.firstAt(key, attempt, point);
@@ -113,12 +116,22 @@ export class Replay {
       for (let i = 0; i < list.length; i += 2) {
         const slot = list[i] as string;
         const { seq, attempt } = this.latest(slotKey(oid, slot));
-        if (attempt !== list[i + 1]) this.#fail('serializability', turn, `read ${oid}.${slot} of attempt ${String(list[i + 1])}, but turn ${seq} had left attempt ${attempt} there`);
+        if (attempt !== list[i + 1])
+          this.#fail(
+            'serializability',
+            turn,
+            `read ${oid}.${slot} of attempt ${String(list[i + 1])}, but turn ${seq} had left attempt ${attempt} there`,
+          );
       }
     }
     for (const [name, read] of nameReads) {
       const { seq, attempt } = this.latest(nameKey(name));
-      if (attempt !== read) this.#fail('serializability', turn, `read the name ${name} of attempt ${read}, but turn ${seq} had left attempt ${attempt}`);
+      if (attempt !== read)
+        this.#fail(
+          'serializability',
+          turn,
+          `read the name ${name} of attempt ${read}, but turn ${seq} had left attempt ${attempt}`,
+        );
     }
   }
 
@@ -126,11 +139,21 @@ export class Replay {
   #checkBefore(turn: TurnFact): void {
     for (const [oid, slot, attempt, , content] of turn.before) {
       const stand = this.latest(slotKey(oid, slot));
-      if (stand.attempt !== attempt || !sameContent(stand.content, content)) this.#fail('inverse', turn, `says attempt ${attempt} stood in ${oid}.${slot} before it; it was ${stand.attempt}`);
+      if (stand.attempt !== attempt || !sameContent(stand.content, content))
+        this.#fail(
+          'inverse',
+          turn,
+          `says attempt ${attempt} stood in ${oid}.${slot} before it; it was ${stand.attempt}`,
+        );
     }
     for (const [name, oid, attempt] of turn.namesBefore) {
       const stand = this.latest(nameKey(name));
-      if (stand.attempt !== attempt || stand.content !== oid) this.#fail('inverse', turn, `says ${String(oid)} had the name ${name} before it; it was ${String(stand.content)}`);
+      if (stand.attempt !== attempt || stand.content !== oid)
+        this.#fail(
+          'inverse',
+          turn,
+          `says ${String(oid)} had the name ${name} before it; it was ${String(stand.content)}`,
+        );
     }
   }
 
@@ -138,7 +161,11 @@ export class Replay {
     const old = this.latest(slotKey(oid, slot));
     const removed = op === WRITE.REMOVE;
     const content = op === WRITE.PATCH ? applyPatch(old.content, payload as Uint8Array) : payload;
-    this.#set(slotKey(oid, slot), { seq: turn.seq, attempt: removed ? 0 : turn.attempt, content: removed ? null : content });
+    this.#set(slotKey(oid, slot), {
+      seq: turn.seq,
+      attempt: removed ? 0 : turn.attempt,
+      content: removed ? null : content,
+    });
     const mark: Stand = { seq: turn.seq, attempt: turn.attempt, content: null };
     if (removed || old.attempt === 0) this.#set(slotKey(oid, ''), mark);
     if (slot.endsWith('*')) this.#set(slotKey(oid, '*'), mark);
@@ -148,6 +175,7 @@ export class Replay {
     const old = this.latest(nameKey(name));
     this.#set(nameKey(name), { seq: turn.seq, attempt: oid === null ? 0 : turn.attempt, content: oid });
     const cameOrWent = (old.content === null) !== (oid === null);
-    if (cameOrWent && this.#exists.has(LOBBY)) this.#set(slotKey(LOBBY, ''), { seq: turn.seq, attempt: turn.attempt, content: null });
+    if (cameOrWent && this.#exists.has(LOBBY))
+      this.#set(slotKey(LOBBY, ''), { seq: turn.seq, attempt: turn.attempt, content: null });
   }
 }

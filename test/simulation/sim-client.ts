@@ -49,12 +49,22 @@ export class SimClient extends SimProcess {
   }
 
   ask(token: string, target: string, ops: Op[], deadlineMs: number): void {
-    const fact: RequestFact = { token, begun: this.world.moment(), ended: Infinity, outcome: 'open', attempt: 0, code: '' };
+    const fact: RequestFact = {
+      token,
+      begun: this.world.moment(),
+      ended: Infinity,
+      outcome: 'open',
+      attempt: 0,
+      code: '',
+    };
     this.world.history.requests.push(fact);
     const open: Open = { fact, request: null };
     this.open.add(open);
     const spec = { target, selector: SELECTOR, args: encodeScript(token, ops), origin: ORIGIN.PROGRAM, deadlineMs };
-    const sink = { done: (body: Content) => this.#done(open, body), failed: (error: TelosError) => this.#failed(open, error) };
+    const sink = {
+      done: (body: Content) => this.#done(open, body),
+      failed: (error: TelosError) => this.#failed(open, error),
+    };
     open.request = this.session.ask(spec, sink, this.clock.now);
   }
 
@@ -83,7 +93,12 @@ export class SimClient extends SimProcess {
   #failed(open: Open, error: TelosError): void {
     this.open.delete(open);
     const unknown = error.code === 'OUTCOME_UNKNOWN';
-    this.#settle(open.fact, unknown ? 'unknown' : 'error', typeof error.details === 'number' ? error.details : 0, error.code);
+    this.#settle(
+      open.fact,
+      unknown ? 'unknown' : 'error',
+      typeof error.details === 'number' ? error.details : 0,
+      error.code,
+    );
   }
 
   #settle(fact: RequestFact, outcome: RequestFact['outcome'], attempt: number, code: string): void {

@@ -25,14 +25,23 @@ export class SimHost extends SimProcess {
     parent: SimProcess,
   ) {
     super(birth.name, world.clock);
-    this.host = new ModelHost(birth.incarnation, { ...world.config.host, ...world.config.kernel }, {
-      send: (envelope: FromHost) => void this.#link?.send(envelope),
-      after: (delay, run) => this.after(delay, run),
-      doom: (kind) => (kind === 'poison' ? this.die() : this.hang()),
-      note: (fact) => void world.history.attempts.set(fact.attempt, fact),
-      effect: (message, body) => void world.history.effects.push({ life: Math.floor(birth.incarnation / INCARNATIONS_PER_LIFE), message, body }),
-      random: world.random.fork(birth.incarnation),
-    });
+    this.host = new ModelHost(
+      birth.incarnation,
+      { ...world.config.host, ...world.config.kernel },
+      {
+        send: (envelope: FromHost) => void this.#link?.send(envelope),
+        after: (delay, run) => this.after(delay, run),
+        doom: (kind) => (kind === 'poison' ? this.die() : this.hang()),
+        note: (fact) => void world.history.attempts.set(fact.attempt, fact),
+        effect: (message, body) =>
+          void world.history.effects.push({
+            life: Math.floor(birth.incarnation / INCARNATIONS_PER_LIFE),
+            message,
+            body,
+          }),
+        random: world.random.fork(birth.incarnation),
+      },
+    );
     this.after(world.random.between(5, 40), () => this.#greet(parent));
   }
 

@@ -4,7 +4,18 @@
  * What leaves the kernel and what reaches it is noted here, outside of it.
  */
 import { unpack } from '../../protocol/codec.js';
-import { T, type Ask, type Envelope, type FromClient, type FromHost, type Served, type SessionId, type ToClient, type ToHost, type ToService } from '../../protocol/envelope.js';
+import {
+  T,
+  type Ask,
+  type Envelope,
+  type FromClient,
+  type FromHost,
+  type Served,
+  type SessionId,
+  type ToClient,
+  type ToHost,
+  type ToService,
+} from '../../protocol/envelope.js';
 import { isRetryable, TelosError, type WireError } from '../../protocol/errors.js';
 import { MAGIC, PROTOCOL_VERSION, type Hello, type Welcome } from '../../protocol/frames.js';
 import { Kernel, type KernelPorts } from '../../runtime/kernel/index.js';
@@ -21,8 +32,12 @@ const TYPES = Object.fromEntries(Object.entries(T).map(([name, number]) => [numb
 
 /** An envelope in one line, its bytes decoded. */
 const show = (envelope: Envelope): string =>
-  `${TYPES[envelope[0]]} ${JSON.stringify(envelope.slice(1), (_, value: unknown) => (isBytes(value) ? unpack(Uint8Array.from((value as { data: number[] }).data)) : value))}`.slice(0, 400);
-const isBytes = (value: unknown): boolean => typeof value === 'object' && value !== null && 'type' in value && 'data' in value;
+  `${TYPES[envelope[0]]} ${JSON.stringify(envelope.slice(1), (_, value: unknown) => (isBytes(value) ? unpack(Uint8Array.from((value as { data: number[] }).data)) : value))}`.slice(
+    0,
+    400,
+  );
+const isBytes = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && 'type' in value && 'data' in value;
 const ORACLE = 1;
 
 interface HostPeer {
@@ -48,7 +63,12 @@ export class SimKernel extends SimProcess {
     this.life = identity.incarnation;
     this.kernel = new Kernel(world.config, identity, this.#ports(), world.faults);
     const names = Array.from({ length: world.plan.hosts }, (_, i) => `host-${i + 1}`);
-    this.supervisor = new SimSupervisor(this, names.map(childSpec), { spawn: (id, life) => this.#spawn(id, life), report: () => ({ code: 1, signal: null, blame: 'message' }) }, world.random.unit);
+    this.supervisor = new SimSupervisor(
+      this,
+      names.map(childSpec),
+      { spawn: (id, life) => this.#spawn(id, life), report: () => ({ code: 1, signal: null, blame: 'message' }) },
+      world.random.unit,
+    );
     this.kernel.recover(genesis(world.plan.accounts), this.clock.now, () => this.#serve());
     this.kernel.flush(this.clock.now);
   }
@@ -69,13 +89,18 @@ export class SimKernel extends SimProcess {
   // ---- children --------------------------------------------------------------------------------------------------------------
 
   #spawn(name: string, life: number): SimProcess {
-    return new SimHost(this.world, { name, incarnation: this.life * INCARNATIONS_PER_LIFE + life, quarantine: name === 'quarantine' }, this);
+    return new SimHost(
+      this.world,
+      { name, incarnation: this.life * INCARNATIONS_PER_LIFE + life, quarantine: name === 'quarantine' },
+      this,
+    );
   }
 
   // ---- links -----------------------------------------------------------------------------------------------------------------
 
   accept(wire: Wire): void {
-    let served: { work(envelope: unknown): void; late(envelope: unknown): void; lost(): void; goodbye(): void } | null = null;
+    let served: { work(envelope: unknown): void; late(envelope: unknown): void; lost(): void; goodbye(): void } | null =
+      null;
     const link: ServedLink = new ServedLink(this, wire, this.world.config.link, {
       ready: (data) => {
         const hello = data as unknown as Hello;
@@ -89,10 +114,17 @@ export class SimKernel extends SimProcess {
     });
   }
 
-  #client(link: ServedLink, hello: Hello): { work(envelope: unknown): void; late(): void; lost(): void; goodbye(): void } {
+  #client(
+    link: ServedLink,
+    hello: Hello,
+  ): { work(envelope: unknown): void; late(): void; lost(): void; goodbye(): void } {
     const peer = ++this.#peers;
     this.#clients.set(peer, link);
-    this.kernel.clientJoined(peer, { session: hello[6], key: hello[4], rights: ['author'], agent: hello[7] }, this.clock.now);
+    this.kernel.clientJoined(
+      peer,
+      { session: hello[6], key: hello[4], rights: ['author'], agent: hello[7] },
+      this.clock.now,
+    );
     this.kernel.flush(this.clock.now);
     return {
       work: (envelope) => this.#fromClient(peer, envelope as FromClient),
@@ -119,7 +151,10 @@ export class SimKernel extends SimProcess {
     this.kernel.fromClient(peer, envelope, this.clock.now);
   }
 
-  #host(link: ServedLink, hello: Hello): { work(envelope: unknown): void; late(envelope: unknown): void; lost(): void; goodbye(): void } {
+  #host(
+    link: ServedLink,
+    hello: Hello,
+  ): { work(envelope: unknown): void; late(envelope: unknown): void; lost(): void; goodbye(): void } {
     const name = hello[7];
     const life = hello[3] - this.life * INCARNATIONS_PER_LIFE;
     if (this.supervisor.lifeOf(name) !== life) {
@@ -169,9 +204,16 @@ export class SimKernel extends SimProcess {
       refuse: (peer, error) => this.#clients.get(peer)?.refuse(error),
       toHost: (host, envelope) => this.#toHost(host, envelope),
       toService: (_worker, envelope) => this.#oracle(envelope),
-      append: (group) => disk.append(group, (error) => this.do(() => (error ? this.kernel.appendFailed(error, this.clock.now) : this.kernel.appended(this.clock.now)))),
-      read: (ticket, keys) => disk.read(keys, (values) => this.do(() => this.kernel.readDone(ticket, values, this.clock.now))),
-      page: (ticket, range, limit) => disk.page(range, limit, (rows) => this.do(() => this.kernel.pageDone(ticket, rows, this.clock.now))),
+      append: (group) =>
+        disk.append(group, (error) =>
+          this.do(() =>
+            error ? this.kernel.appendFailed(error, this.clock.now) : this.kernel.appended(this.clock.now),
+          ),
+        ),
+      read: (ticket, keys) =>
+        disk.read(keys, (values) => this.do(() => this.kernel.readDone(ticket, values, this.clock.now))),
+      page: (ticket, range, limit) =>
+        disk.page(range, limit, (rows) => this.do(() => this.kernel.pageDone(ticket, rows, this.clock.now))),
       external: (ticket) => this.kernel.externalDone(ticket, null, 'simulated', this.clock.now),
       needQuarantine: () => this.supervisor.dispatch({ type: 'add', spec: childSpec('quarantine') }),
       fatal: () => this.die(),
@@ -186,7 +228,18 @@ export class SimKernel extends SimProcess {
 
   #welcomeOf(session: number): Welcome {
     const { link, message } = this.world.config;
-    return [MAGIC, PROTOCOL_VERSION, this.life, 'simulated', session, link.heartbeatIntervalMs, link.liveness, link.maxFrameBytes, message.maxBodyBytes, message.window];
+    return [
+      MAGIC,
+      PROTOCOL_VERSION,
+      this.life,
+      'simulated',
+      session,
+      link.heartbeatIntervalMs,
+      link.liveness,
+      link.maxFrameBytes,
+      message.maxBodyBytes,
+      message.window,
+    ];
   }
 
   #toClient(peer: number, envelope: ToClient): void {
@@ -196,13 +249,35 @@ export class SimKernel extends SimProcess {
     if (envelope[0] === T.ANSWER) {
       const body = envelope[2] as Uint8Array;
       const [attempt] = unpack(body) as [number];
-      history.answers.push({ ...common, no: envelope[1], attempt, code: '', retryable: false, seq: envelope[3], digest: Buffer.from(body).toString('base64') });
+      history.answers.push({
+        ...common,
+        no: envelope[1],
+        attempt,
+        code: '',
+        retryable: false,
+        seq: envelope[3],
+        digest: Buffer.from(body).toString('base64'),
+      });
     } else if (envelope[0] === T.ERROR) {
       const error: WireError = envelope[2];
       const attempt = typeof error[4] === 'number' ? error[4] : 0;
-      history.answers.push({ ...common, no: envelope[1], attempt, code: error[0], retryable: isRetryable(error[0]), seq: 0, digest: error.join('|') });
+      history.answers.push({
+        ...common,
+        no: envelope[1],
+        attempt,
+        code: error[0],
+        retryable: isRetryable(error[0]),
+        seq: 0,
+        digest: error.join('|'),
+      });
     } else if (envelope[0] === T.NOTICE) {
-      history.notices.push({ stream: `life ${this.life} peer ${peer} subscription ${envelope[1]}`, part: envelope[2], seq: envelope[3], durable: disk.durable, changes: envelope[5] });
+      history.notices.push({
+        stream: `life ${this.life} peer ${peer} subscription ${envelope[1]}`,
+        part: envelope[2],
+        seq: envelope[3],
+        durable: disk.durable,
+        changes: envelope[5],
+      });
     }
     this.world.trace(() => `to client ${peer} session ${session} ${show(envelope)}`);
     this.#clients.get(peer)?.send(envelope);
@@ -211,7 +286,12 @@ export class SimKernel extends SimProcess {
   #toHost(host: number, envelope: ToHost): void {
     if (this.world.inspect(host, envelope)) return;
     if (envelope[0] === T.RUN && envelope[1] === 0) {
-      this.world.history.deliveries.push({ at: this.world.moment(), no: envelope[2], time: this.clock.now, durable: this.world.disk.durable });
+      this.world.history.deliveries.push({
+        at: this.world.moment(),
+        no: envelope[2],
+        time: this.clock.now,
+        durable: this.world.disk.durable,
+      });
     }
     this.world.trace(() => `to host ${host} ${show(envelope)}`);
     this.#hosts.get(host)?.link.send(envelope);

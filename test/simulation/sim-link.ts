@@ -5,7 +5,16 @@
 import { pack, unpack } from '../../protocol/codec.js';
 import type { Envelope } from '../../protocol/envelope.js';
 import { SIGNAL } from '../../protocol/frames.js';
-import { ClientLink, Judge, Lease, RECONNECT, tickEveryMs, type LinkEffect, type LinkKind, type LinkTimes } from '../../protocol/link.js';
+import {
+  ClientLink,
+  Judge,
+  Lease,
+  RECONNECT,
+  tickEveryMs,
+  type LinkEffect,
+  type LinkKind,
+  type LinkTimes,
+} from '../../protocol/link.js';
 import type { Frame, SimProcess, Wire } from './process.js';
 
 /** Sends envelopes in frames, those of one tick together. */
@@ -148,7 +157,11 @@ export class GreetingLink {
   ) {
     const fast = { ...RECONNECT[kind], firstMs: 10, soonMaxMs: 100, maxMs: 200 };
     this.#machine = new ClientLink(times, fast, unit, process.clock.now);
-    this.#lane = new Lane(process, (envelopes) => this.#machine.state === 'up' && this.#transmit(SIGNAL.WORK, [this.#machine.nextFrame(), ...envelopes]));
+    this.#lane = new Lane(
+      process,
+      (envelopes) =>
+        this.#machine.state === 'up' && this.#transmit(SIGNAL.WORK, [this.#machine.nextFrame(), ...envelopes]),
+    );
     this.#carryOut(this.#machine.open(process.clock.now));
     this.#watch();
   }
@@ -234,7 +247,8 @@ export class GreetingLink {
   }
 
   #work(data: unknown[]): void {
-    if (!this.#machine.work(data[0] as number, this.#now)) return this.#carryOut(this.#machine.broken('a frame was lost', this.#now));
+    if (!this.#machine.work(data[0] as number, this.#now))
+      return this.#carryOut(this.#machine.broken('a frame was lost', this.#now));
     for (let i = 1; i < data.length; i++) this.handlers.work(data[i]);
   }
 }

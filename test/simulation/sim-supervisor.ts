@@ -1,5 +1,12 @@
 /** The supervision core (actors/supervisor) with virtual time: effects become births and deaths of simulated processes. */
-import { initialState, nextDue, step, type ExitReport, type SupervisorEvent, type SupervisorState } from '../../actors/supervisor/core.js';
+import {
+  initialState,
+  nextDue,
+  step,
+  type ExitReport,
+  type SupervisorEvent,
+  type SupervisorState,
+} from '../../actors/supervisor/core.js';
 import type { ChildSpec } from '../../actors/supervisor/spec.js';
 import type { SimProcess } from './process.js';
 
@@ -56,7 +63,10 @@ export class SimSupervisor {
   #spawn(id: string, life: number): void {
     const process = this.nursery.spawn(id, life);
     this.processes.set(id, process);
-    process.onDeath = () => this.owner.after(this.unit(), () => this.dispatch({ type: 'exited', id, life, exit: this.nursery.report(process) }));
+    process.onDeath = () =>
+      this.owner.after(this.unit(), () =>
+        this.dispatch({ type: 'exited', id, life, exit: this.nursery.report(process) }),
+      );
   }
 
   /** A kill takes a moment, in which the victim may go on. */

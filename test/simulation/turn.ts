@@ -6,7 +6,15 @@
  *   M2  A turn that throws keeps its reads and nothing else.
  */
 import { pack } from '../../protocol/codec.js';
-import { WRITE, type Attempt, type CommitBody, type Content, type Oid, type Reply, type SlotWrite } from '../../protocol/envelope.js';
+import {
+  WRITE,
+  type Attempt,
+  type CommitBody,
+  type Content,
+  type Oid,
+  type Reply,
+  type SlotWrite,
+} from '../../protocol/envelope.js';
 import type { WireError } from '../../protocol/errors.js';
 import { diff } from '../../protocol/patch.js';
 import type { NameSeen, SlotSeen } from './history.js';
@@ -62,7 +70,7 @@ interface Draft {
   readonly contents: Map<string, Content | undefined>;
 }
 
-const LARGE_BYTES = 2048;
+const LARGE_BYTES = 1100;
 const MAX_PARENTS = 8;
 /** No attempt has this number: a turn that saw two states of one thing while it waited must run again. */
 const NEVER = 1;
@@ -125,7 +133,9 @@ export class Turn {
       [...reads] as CommitBody[0],
       [...this.names.values()].map(([name, attempt]) => [name, attempt as Attempt]),
       [...this.drafts].filter(([, draft]) => draft.creates).map(([oid]) => oid as Oid),
-      [...this.drafts].filter(([, draft]) => draft.writes.size > 0).map(([oid, draft]) => [oid as Oid, [...draft.writes.values()]]),
+      [...this.drafts]
+        .filter(([, draft]) => draft.writes.size > 0)
+        .map(([oid, draft]) => [oid as Oid, [...draft.writes.values()]]),
       [...this.nameWrites] as CommitBody[4],
       this.#outbox,
       this.#timers,

@@ -92,7 +92,10 @@ export class Workload {
       case 'hot':
         return [['add', accountOid(0), 'hits', 1]];
       case 'read':
-        return [['get', from, 'balance'], ['get', to, 'balance']];
+        return [
+          ['get', from, 'balance'],
+          ['get', to, 'balance'],
+        ];
       case 'audit':
         return Array.from({ length: this.plan.accounts }, (_, i): Op => ['get', accountOid(i), 'balance']);
       case 'set':
@@ -114,15 +117,41 @@ export class Workload {
       case 'forget':
         return [['forget', random.pick(NAMES)]];
       case 'tell':
-        return [['add', from, 'hits', 1], ['tell', to, [['add', to, 'hits', 1], ['get', from, 'hits']]]];
+        return [
+          ['add', from, 'hits', 1],
+          [
+            'tell',
+            to,
+            [
+              ['add', to, 'hits', 1],
+              ['get', from, 'hits'],
+            ],
+          ],
+        ];
       case 'after':
         return [['after', random.between(0, MAX_DELAY_MS), a, [['add', a, 'hits', 1]]]];
       case 'serve':
-        return [['serve', 'question'], ['add', a, 'hits', 1], ...(random.chance(0.4) ? ([['serve', 'more']] as Op[]) : [])];
+        return [
+          ['serve', 'question'],
+          ['add', a, 'hits', 1],
+          ...(random.chance(0.4) ? ([['serve', 'more']] as Op[]) : []),
+        ];
       case 'fail':
-        return [['add', a, 'hits', 1], ['throw', 'by design']];
+        return [
+          ['add', a, 'hits', 1],
+          ['throw', 'by design'],
+        ];
       case 'badTell':
-        return [['tell', a, [['add', a, 'hits', 1], ['throw', 'by design']]]];
+        return [
+          [
+            'tell',
+            a,
+            [
+              ['add', a, 'hits', 1],
+              ['throw', 'by design'],
+            ],
+          ],
+        ];
       case 'ghost':
         return [['get', '#nobody', 'balance']];
     }

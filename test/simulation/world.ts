@@ -25,7 +25,16 @@ import { makePlan, Workload, type Plan } from './workload.js';
 const CONFIG: Config = parseConfig({
   link: { heartbeatIntervalMs: 200, liveness: 3 },
   message: { window: 64, defaultDeadlineMs: 4000 },
-  kernel: { shards: 8, maxGroupTurns: 16, snapshotsPerGroup: 2, maxDirtyObjects: 6, idleFlushMs: 60, outboxWindow: 3, timerWindow: 3, grantWidenings: 2 },
+  kernel: {
+    shards: 8,
+    maxGroupTurns: 16,
+    snapshotsPerGroup: 2,
+    maxDirtyObjects: 6,
+    idleFlushMs: 60,
+    outboxWindow: 3,
+    timerWindow: 3,
+    grantWidenings: 2,
+  },
   host: { maxRetries: 3, retryJitterMs: 3, mailbox: 24, batch: 8 },
   turn: { runTimeMs: 150 },
   client: { backlog: 1000, retryFirstMs: 5, retryMaxMs: 200 },
@@ -57,10 +66,10 @@ export class World {
   readonly clients: SimClient[] = [];
   readonly guardian: SimProcess;
   kernel: SimKernel | null = null;
+  faultsInjected = 0;
   #supervisor: SimSupervisor;
   #moment = 0;
   #clientCount = 0;
-  #restartsLeft = true;
   #onServed: () => void = () => undefined;
   #inspected: ((envelope: ToHost) => void) | null = null;
 
@@ -110,7 +119,11 @@ export class World {
       const [session, no] = fieldsOf(key);
       const [, body] = unpack(value) as [boolean, string];
       this.trace(() => `recorded ${session}:${no} ${key.toString('utf8', RECORDED_KEY_BYTES + 1)} ${body}`);
-      this.history.effects.push({ life, message: `message ${session}:${no} ${key.toString('utf8', RECORDED_KEY_BYTES + 1)}`, body });
+      this.history.effects.push({
+        life,
+        message: `message ${session}:${no} ${key.toString('utf8', RECORDED_KEY_BYTES + 1)}`,
+        body,
+      });
     }
   }
 
@@ -121,7 +134,8 @@ export class World {
     const life = (): number => this.#supervisor.lifeOf('kernel');
     const look = (): void => {
       if (kernel.mode === 'dead') return;
-      if (judge.tick(this.clock.now) > 0) this.#supervisor.dispatch({ type: 'condemn', id: 'kernel', life: life(), cause: 'silent', blame: 'outside' });
+      if (judge.tick(this.clock.now) > 0)
+        this.#supervisor.dispatch({ type: 'condemn', id: 'kernel', life: life(), cause: 'silent', blame: 'outside' });
       else this.guardian.after(judge.tickMs, look);
     };
     this.guardian.after(judge.tickMs, look);
@@ -130,7 +144,9 @@ export class World {
   /** Called by a kernel that has recovered. */
   served(): void {
     this.trace(() => 'kernel serves');
-    this.guardian.after(0, () => this.#supervisor.dispatch({ type: 'ready', id: 'kernel', life: this.#supervisor.lifeOf('kernel') }));
+    this.guardian.after(0, () =>
+      this.#supervisor.dispatch({ type: 'ready', id: 'kernel', life: this.#supervisor.lifeOf('kernel') }),
+    );
     this.#onServed();
   }
 
@@ -169,8 +185,10 @@ export class World {
     let left = this.plan.events;
     const next = (): void => {
       left--;
-      if (this.random.chance(FAULT_SHARE)) injectFault(this, workload, left);
-      else this.#ask(workload, left);
+      if (this.random.chance(FAULT_SHARE)) {
+        this.faultsInjected++;
+        injectFault(this, left);
+      } else this.#ask(workload, left);
       if (left > 0) this.clock.after(-Math.log(1 - this.random.unit()) * MEAN_PAUSE_MS, next);
     };
     this.clock.after(30, next);
@@ -208,8 +226,12 @@ export class World {
 
   #describeUnrest(): string {
     const open = this.clients.flatMap((client) => [...client.open].map(({ fact }) => `${client.name}:${fact.token}`));
-    const outgoing = [...this.disk.store.page(rangeOf('q'), 99), ...this.disk.store.page(rangeOf('t'), 99)].map(([key]) => fieldsOf(key).at(-1));
-    return `after ${REST_MS} ms without faults: open ${open.join(' ') || 'none'}; outgoing ${outgoing.join(' ') || 'none'}; kernel ${this.kernel?.mode ?? 'none'} ${this.kernel?.ready === true ? 'ready' : 'not ready'}, ${JSON.stringify(this.kernel?.kernel.core.delivery.counts)}, hosts ${this.hosts().map((host) => `${host.name} ${host.mode}`).join(' ')}`;
+    const outgoing = [...this.disk.store.page(rangeOf('q'), 99), ...this.disk.store.page(rangeOf('t'), 99)].map(
+      ([key]) => fieldsOf(key).at(-1),
+    );
+    return `after ${REST_MS} ms without faults: open ${open.join(' ') || 'none'}; outgoing ${outgoing.join(' ') || 'none'}; kernel ${this.kernel?.mode ?? 'none'} ${this.kernel?.ready === true ? 'ready' : 'not ready'}, ${JSON.stringify(this.kernel?.kernel.core.delivery.counts)}, hosts ${this.hosts()
+      .map((host) => `${host.name} ${host.mode}`)
+      .join(' ')}`;
   }
 
   // ---- what is left ----------------------------------------------------------------------------------------------------------
@@ -220,7 +242,8 @@ export class World {
     let read = false;
     this.#onServed = () => this.#inspectAll(() => (read = true));
     this.kernel?.die(false);
-    if (!this.clock.run(this.clock.now + REST_MS, () => read) && this.history.stuck === '') this.history.stuck = 'the last restart did not serve';
+    if (!this.clock.run(this.clock.now + REST_MS, () => read) && this.history.stuck === '')
+      this.history.stuck = 'the last restart did not serve';
   }
 
   #inspectAll(done: () => void): void {
@@ -235,7 +258,8 @@ export class World {
       if (envelope[0] !== T.LOADED) return;
       for (const [oid, shape, parents, rows] of envelope[2]) {
         this.history.finalSlots.push([oid, '', shape, null], [oid, '*', parents, null]);
-        for (let i = 0; rows !== null && i < rows.length; i += 4) this.history.finalSlots.push([oid, rows[i] as string, rows[i + 1] as number, rows[i + 3] as Content]);
+        for (let i = 0; rows !== null && i < rows.length; i += 4)
+          this.history.finalSlots.push([oid, rows[i] as string, rows[i + 1] as number, rows[i + 3] as Content]);
       }
       for (const [name, oid, attempt] of envelope[3]) this.history.finalNames.push([name, attempt, oid]);
       done();
@@ -259,7 +283,18 @@ export class World {
     for (const [, value] of this.disk.store.page(rangeOf('j'), Infinity)) {
       const [, first, , records] = decodeRecord<GroupRecord>(value, 'journal record');
       records.forEach(([attempt, session, no, , , , , time, , body, before, namesBefore, firstOutgoing, consumed], i) =>
-        turns.push({ seq: first + i, attempt, session, no, time, body: unpack(body) as CommitBody, before, namesBefore, firstOutgoing, consumed: consumed !== null }),
+        turns.push({
+          seq: first + i,
+          attempt,
+          session,
+          no,
+          time,
+          body: unpack(body) as CommitBody,
+          before,
+          namesBefore,
+          firstOutgoing,
+          consumed: consumed !== null,
+        }),
       );
     }
     return turns;
@@ -269,9 +304,12 @@ export class World {
     const { history, disk } = this;
     history.turns.push(...this.#turns());
     for (const { body, firstOutgoing } of history.turns) {
-      [...body[5].map(([, , args]) => args), ...body[6].map(([, , , args]) => args)].forEach((args, i) => history.moneyIn.set(firstOutgoing + i, moneyOf(args)));
+      [...body[5].map(([, , args]) => args), ...body[6].map(([, , , args]) => args)].forEach((args, i) =>
+        history.moneyIn.set(firstOutgoing + i, moneyOf(args)),
+      );
     }
-    for (const letter of ['q', 't']) for (const [key] of disk.store.page(rangeOf(letter), Infinity)) history.pending.add(fieldsOf(key).at(-1) ?? 0);
+    for (const letter of ['q', 't'])
+      for (const [key] of disk.store.page(rangeOf(letter), Infinity)) history.pending.add(fieldsOf(key).at(-1) ?? 0);
     for (const [, value] of disk.store.page(rangeOf('l'), Infinity)) {
       const [, , , session, no] = decodeRecord<DeadLetterRecord>(value, 'dead letter');
       history.deadLetters.add(`${session}:${no}`);
