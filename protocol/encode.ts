@@ -181,7 +181,7 @@ class Encoder {
   }
 
   private map(value: Record<string, unknown>): void {
-    const own = keys(value);
+    const own = getOwnPropertyNames(value);
     this.enter(value);
     const { depth, writer } = this;
     writer.mapHeader(own.length);
@@ -189,24 +189,20 @@ class Encoder {
       const key = own[i] as string;
       this.path[depth - 1] = key;
       const property = getOwnPropertyDescriptor(value, key);
-      if (property === undefined || property.get !== undefined || property.set !== undefined)
+      if (property === undefined || property.get !== undefined || property.set !== undefined) {
         throw this.bad('an accessor can not be stored');
+      }
+      if (property.enumerable !== true) throw this.bad('a property that is not enumerable can not be stored');
       this.key(key);
       this.any(property.value);
     }
     this.leave();
-    this.checkHidden(value, own.length);
+    if (getOwnPropertySymbols(value).length > 0) throw this.bad('a property whose key is a symbol can not be stored');
   }
 
   private key(key: string): void {
     if (!isWellFormed(key)) throw this.bad('a key with a lone surrogate can not be stored');
     this.writer.string(key.charCodeAt(0) === 0x24 ? `$${key}` : key);
-  }
-
-  private checkHidden(value: object, count: number): void {
-    if (getOwnPropertySymbols(value).length > 0) throw this.bad('a property whose key is a symbol can not be stored');
-    if (getOwnPropertyNames(value).length !== count)
-      throw this.bad('a property that is not enumerable can not be stored');
   }
 
   private enter(value: object): void {

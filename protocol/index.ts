@@ -10,4 +10,4 @@ export * from './patch.js';
 export * from './validate.js';
 export * from './validate-commit.js';
 export * from './link.js';
-export * from './link-zmq.js';
+export * from './zmq/index.js';

@@ -107,7 +107,7 @@ const isPropertyName = (text: string): boolean =>
 /** A JavaScript identifier that can be a variable in strict code. */
 export const isIdentifier = (text: string): boolean => isPropertyName(text) && !RESERVED.has(text);
 /** A name of the lobby. */
-export const isName = isIdentifier;
+export const isName = (text: string): boolean => isIdentifier(text);
 export const isOid = (text: string): boolean => OID.test(text);
 /** Property name as after a dot (reserved words are allowed), with one trailing `*` for a parent slot. */
 export const isSlotName = (text: string): boolean => isPropertyName(text.endsWith('*') ? text.slice(0, -1) : text);

@@ -8,7 +8,7 @@
  */
 import type { Dealer, Event } from 'zeromq';
 import { ClientLink, RECONNECT, silenceMs, type LinkEffect } from '../link.js';
-import { TelosError, type WireError } from '../errors.js';
+import { isRetryable, TelosError, type WireError } from '../errors.js';
 import { checkError } from '../checks.js';
 import { checkVersion, checkWelcome } from '../validate.js';
 import { readPlain, readWork } from '../reader.js';
@@ -198,11 +198,13 @@ export class LinkClient {
     }
   }
 
+  /** One that is not let in now may be soon; one that is not let in at all is tried seldom. */
   private refuse(error: WireError): void {
-    const wasUp = this.link.state === 'up';
-    this.perform(this.link.refused(`${error[0]}: ${error[2]}`, Date.now()));
+    const why = `${error[0]}: ${error[2]}`;
+    const now = Date.now();
+    if (this.link.state !== 'up') this.handlers.log('warn', 'link.refused', { code: error[0], message: error[2] });
+    this.perform(isRetryable(error[0]) ? this.link.broken(why, now) : this.link.refused(why, now));
     this.arm();
-    if (!wasUp) this.handlers.log('warn', 'link.refused', { code: error[0], message: error[2] });
     this.handlers.refused(error);
   }
 

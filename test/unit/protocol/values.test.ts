@@ -164,7 +164,7 @@ describe('refusals', () => {
     ['symbol', [Symbol('s')], /^acct\[0\]: a symbol/],
     ['symbol-key', { a: { [Symbol('s')]: 1 } }, /^acct\.a: .*symbol/],
     ['accessor', { get a() { return 1; } }, /^acct\.a: an accessor/], // prettier-ignore
-    ['hidden-property', { a: hidden }, /^acct\.a: .*not enumerable/],
+    ['hidden-property', { a: hidden }, /^acct\.a\.x: .*not enumerable/],
     ['class-instance', { a: new Account() }, /^acct\.a: an object of class Account/],
     ['map', { 'a b': new Map() }, /^acct\["a b"\]: an object of class Map/],
     ['set', new Set(), /^acct: an object of class Set/],
