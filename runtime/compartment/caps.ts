@@ -1,33 +1,28 @@
-/** Built-ins that grow data, with a bound. Installed after SES has repaired the intrinsics and before they are frozen. */
-import { MAX_STRING } from './helpers.js';
-import { running } from './meter.js';
-
-type Method = (this: unknown, ...args: unknown[]) => unknown;
+/**
+ * Built-ins whose work or growth is not bounded by the fuel of their caller, with a bound. Installed after SES has repaired the intrinsics and
+ * before they are frozen, so host code in this realm uses them too; without a running method they charge nothing.
+ *
+ * 1. Work in native loops is charged before it is done, by the length of what is looped over.
+ * 2. Lengths are read once: what is checked is what is used. Where an object could answer differently the second time, it is refused.
+ * 3. Native loops over iterators become ours: an iterator whose `next` is native could keep them for ever.
+ * 4. Built-ins younger than Node 20 are removed, so that an image behaves alike on every Node.
+ */
+import { capBuffers } from './caps-buffers.js';
+import { capCollections } from './caps-collections.js';
+import { capJson } from './caps-json.js';
+import { capLists } from './caps-lists.js';
+import { capObjects } from './caps-objects.js';
+import { capPromises } from './caps-promises.js';
+import { capRegExp } from './caps-regexp.js';
+import { capText } from './caps-text.js';
 
 /** Replaces the methods in place. Answers the constructors that methods see instead of the originals. */
 export function installCaps(): Record<string, unknown> {
-  const text = String.prototype as unknown as Record<string, Method>;
-  before(text, 'repeat', (self, [count]) => checkText(String(self).length * Number(count), 'a repeated string'));
-  before(text, 'padStart', (_self, [length]) => checkText(Number(length), 'a padded string'));
-  before(text, 'padEnd', (_self, [length]) => checkText(Number(length), 'a padded string'));
-  return {};
-}
-
-function before(target: Record<string, Method>, name: string, check: (self: unknown, args: unknown[]) => void): void {
-  const original = target[name];
-  if (!original) return;
-  const holder = {
-    [name](this: unknown, ...args: unknown[]): unknown {
-      check(this, args);
-      return Reflect.apply(original, this, args);
-    },
-  };
-  Object.defineProperty(target, name, { value: holder[name], writable: true, configurable: true, enumerable: false });
-}
-
-function checkText(length: number, what: string): void {
-  if (!(length > 4096)) return;
-  const m = running.meter;
-  if (length > MAX_STRING) throw m ? m.exceed(`${what} of ${length} characters; at most ${MAX_STRING}`, 'turn.max_grow_bytes') : new RangeError('Invalid string length');
-  if (m) m.grow(length, what);
+  capLists();
+  capText();
+  capRegExp();
+  capObjects();
+  capJson();
+  capPromises();
+  return { ...capCollections(), ...capBuffers() };
 }

@@ -18,6 +18,9 @@ export const MAX_BIGINT_BITS = 32_768;
 const BIG = 1n << BigInt(MAX_BIGINT_BITS);
 const LONG_STRING = 4096;
 
+/** Up to this length V8 makes room for every element of a new list at once (32 Mi elements). */
+const MAX_FAST_LENGTH = 32 * 1024 * 1024;
+
 export interface Helpers {
   readonly running: typeof running;
   add<T>(result: T): T;
@@ -30,6 +33,7 @@ export interface Helpers {
   fields(m: Meter, value: unknown): unknown;
   key(value: unknown): PropertyKey;
   unknown(name: string): never;
+  size(m: Meter, count: unknown): unknown;
   caught(m: Meter, error: unknown): void;
 }
 
@@ -82,6 +86,10 @@ export const helpers: Helpers = Object.freeze({
     else if (value !== null && value !== undefined) m.charge(8);
     return value;
   },
+  size(m: Meter, count: unknown): unknown {
+    if (typeof count === 'number' && count > 64 && count <= MAX_FAST_LENGTH) m.grow(count * 8, 'a list');
+    return count;
+  },
   key(value: unknown): PropertyKey {
     return typeof value === 'object' || typeof value === 'function' ? (toPrimitive(value, 'string') as PropertyKey) : (value as PropertyKey);
   },
@@ -127,7 +135,7 @@ function checkBig(value: bigint): void {
 function checkBits(count: number): void {
   if (count <= MAX_BIGINT_BITS) return;
   const why = `a bigint of more than ${MAX_BIGINT_BITS} bits`;
-  throw running.meter ? running.meter.exceed(why, 'nothing') : new RangeError(why);
+  throw running.meter ? running.meter.exceed(why, '') : new RangeError(why);
 }
 
 /** The length in bits, or more than enough where it is over the cap. */

@@ -87,7 +87,7 @@ class Emitter {
       case 'ArrayExpression':
       case 'CallExpression':
       case 'NewExpression':
-        return this.plain(node, (c) => (c.type === 'SpreadElement' ? this.spreadList(c) : this.emit(c)));
+        return this.plain(node, this.argument(node));
       case 'TemplateLiteral':
         return this.template(node);
       case 'TaggedTemplateExpression':
@@ -209,6 +209,7 @@ class Emitter {
   private assignment(node: Node): string {
     const operator = String(node['operator']);
     const [left, right] = [child(node, 'left'), child(node, 'right')];
+    if (operator === '=' && isLength(left) && !isSmallNumber(right)) return this.plain(node, (c) => (c === right ? ` ${HELPERS}.size(${METER},${this.emit(c)})` : this.emit(c)));
     if (operator === '=') return takenApart(left) ? this.plain(node, (c) => (c === right ? this.listOf(c) : this.emit(c))) : this.plain(node);
     const plainOperator = operator.slice(0, -1);
     const harmless = plainOperator === '+' ? isSmall(right) : isNumber(right) || !Object.hasOwn({ '*': 1, '**': 1, '<<': 1, '>>': 1 }, plainOperator);
@@ -248,6 +249,16 @@ class Emitter {
 
   private spreadList(node: Node): string {
     return this.plain(node, (c) => this.listOf(c));
+  }
+
+  /** Arguments and items: spreads, and the one argument that makes room for a long list. */
+  private argument(node: Node): (c: Node) => string {
+    const args = list(node, 'arguments');
+    const only = args.length === 1 && makesList(childOrNull(node, 'callee')) ? args[0] : null;
+    return (c) => {
+      if (c.type === 'SpreadElement') return this.spreadList(c);
+      return c === only && !isSmallNumber(c) ? ` ${HELPERS}.size(${METER},${this.emit(c)})` : this.emit(c);
+    };
   }
 
   private spread(node: Node): string {
@@ -294,6 +305,27 @@ function takenApart(node: Node): Node | undefined {
   return list(pattern, 'elements').some((e) => e?.type === 'RestElement') ? pattern : undefined;
 }
 
+/** `Array(n)`, `new Array(n)`, `list.constructor(n)`. */
+function makesList(callee: Node | null): boolean {
+  if (callee === null) return false;
+  const node = unparenthesized(callee);
+  return (node.type === 'Identifier' && nameOf(node) === 'Array') || (node.type === 'MemberExpression' && propertyName(node) === 'constructor');
+}
+
+function isLength(node: Node): boolean {
+  return node.type === 'MemberExpression' && propertyName(node) === 'length';
+}
+
+function propertyName(member: Node): string | undefined {
+  const property = child(member, 'property');
+  if (member['computed'] !== true) return property.type === 'Identifier' ? nameOf(property) : undefined;
+  return isText(property) ? String(property['value']) : undefined;
+}
+
+function isSmallNumber(node: Node): boolean {
+  return isNumber(node) && Number(node['value']) < 100_000;
+}
+
 function isNumber(node: Node): boolean {
   return node.type === 'Literal' && typeof node['value'] === 'number';
 }
@@ -304,7 +336,7 @@ function isText(node: Node): boolean {
 
 /** Literals add no more than the source holds. */
 function isSmall(node: Node): boolean {
-  return node.type === 'Literal' && node['regex'] === undefined && node['bigint'] === undefined;
+  return node.type === 'Literal' && node['regex'] === undefined && node['bigint'] === undefined && node.end - node.start <= 256;
 }
 
 function evade(text: string): string {

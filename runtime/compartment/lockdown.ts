@@ -50,8 +50,7 @@ export function lockdownRealm(options: LockdownOptions = {}): void {
   if (made) return;
   const feralError = Error;
   const heapFull = heapWatch(options.heapShare ?? 0.6);
-  withUnmarkedFreeze(() => void createRequire(import.meta.url)('ses'));
-  const ses = globalThis as unknown as SesGlobals;
+  const ses = loadSes();
   ses.repairIntrinsics(LOCKDOWN);
   const replaced = installCaps();
   enableOverrides();
@@ -64,7 +63,7 @@ export function lockdownRealm(options: LockdownOptions = {}): void {
 /** SES adds immutable buffers as properties that can't be capped or removed any more, unless it finds some. They are removed later. */
 function loadSes(): SesGlobals {
   Object.defineProperty(ArrayBuffer.prototype, 'sliceToImmutable', { value: () => undefined, configurable: true });
-  createRequire(import.meta.url)('ses');
+  withUnmarkedFreeze(() => void createRequire(import.meta.url)('ses'));
   return globalThis as unknown as SesGlobals;
 }
 

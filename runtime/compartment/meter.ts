@@ -64,6 +64,7 @@ export class Meter {
   private ms = 0;
   private grown = 0;
   private over: TelosError | undefined;
+  private thrown: Error | undefined;
 
   constructor(private readonly limits: MeterLimits) {}
 
@@ -74,6 +75,11 @@ export class Meter {
 
   get fuelUsed(): number {
     return this.used + CHECK_UNITS - Math.max(this.left, 0);
+  }
+
+  /** Running time that is left, for work under a deadline of its own. */
+  msLeft(): number {
+    return this.limits.runTimeMs - this.ms - (running.meter === this ? ports.now() - sliceStart : 0);
   }
 
   get runTimeMs(): number {
@@ -120,18 +126,24 @@ export class Meter {
     this.charge(bytes / 64);
   }
 
-  /** Ends the turn for a reason found elsewhere (a stack overflow that a method caught). Answers the error to throw. */
-  exceed(why: string, limit: string): TelosError {
-    this.over ??= new TelosError('BUDGET', why, { remedy: `split the work with image.tell or image.after, or raise ${limit} in the configuration` });
+  /** Ends the turn for a reason found elsewhere. Answers what to throw into the method: a plain, frozen error, no class of ours. */
+  exceed(why: string, limit: string): Error {
     this.left = -1;
-    return this.over;
+    if (this.thrown) return this.thrown;
+    const current = running.meter;
+    running.meter = null;
+    const remedy = `split the work with image.tell or image.after${limit === '' ? '' : `, or raise ${limit} in the configuration`}`;
+    this.over = new TelosError('BUDGET', why, { remedy });
+    this.thrown = Object.freeze(Object.assign(new Error(why), { name: 'BUDGET', code: 'BUDGET', remedy }));
+    running.meter = current;
+    return this.thrown;
   }
 
   /** The look at clock, fuel and heap. */
   check(): void {
-    if (this.over) {
+    if (this.thrown) {
       this.left = -1;
-      throw this.over;
+      throw this.thrown;
     }
     this.used += CHECK_UNITS - this.left;
     this.left = CHECK_UNITS;
@@ -142,7 +154,10 @@ export class Meter {
     if (this.ms > this.limits.runTimeMs) throw this.exceed(`ran longer than ${this.limits.runTimeMs} ms`, 'turn.run_time_ms');
     if (now - heapChecked > HEAP_CHECK_MS || pressure > HEAP_CHECK_BYTES) {
       pressure = 0;
-      if (ports.heapFull()) throw this.exceed('the memory of the host is used up', 'turn.resident_bytes');
+      running.meter = null;
+      const full = ports.heapFull();
+      running.meter = this;
+      if (full) throw this.exceed('the memory of the host is used up', 'turn.resident_bytes');
       heapChecked = ports.now();
     }
   }

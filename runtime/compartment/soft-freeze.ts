@@ -8,7 +8,17 @@ const { defineProperty, freeze, getOwnPropertyDescriptor, getPrototypeOf, preven
 const { ownKeys } = Reflect;
 
 function prototypes(): Set<object> {
-  const typed = [Uint8Array, Uint8ClampedArray, Uint16Array, Uint32Array, Int8Array, Int16Array, Int32Array, Float32Array, Float64Array];
+  const typed = [
+    Uint8Array,
+    Uint8ClampedArray,
+    Uint16Array,
+    Uint32Array,
+    Int8Array,
+    Int16Array,
+    Int32Array,
+    Float32Array,
+    Float64Array,
+  ];
   const all: object[] = [...typed, BigInt64Array, BigUint64Array, Buffer].map(({ prototype }) => prototype as object);
   return new Set([Object.prototype, Array.prototype as object, getPrototypeOf(Uint8Array.prototype) as object, ...all]);
 }
@@ -26,7 +36,9 @@ function freezeUnmarked<T extends object>(target: T): T {
 export function withUnmarkedFreeze(load: () => void): void {
   const special = prototypes();
   Object.freeze = (<T>(target: T): Readonly<T> =>
-    typeof target === 'object' && target !== null && special.has(target) ? freezeUnmarked(target) : freeze(target)) as typeof Object.freeze;
+    typeof target === 'object' && target !== null && special.has(target)
+      ? freezeUnmarked(target)
+      : freeze(target)) as typeof Object.freeze;
   try {
     load();
   } finally {
