@@ -1,0 +1,267 @@
+/**
+ * The clients' side of the kernel: sessions that begin, go on and end, and what comes in on them. Messages end in core.ts.
+ *
+ *   C1  A new session is durable before its client hears of it.
+ *   C2  Messages to one name keep their order, also while the name is being looked up.
+ */
+import {
+  incarnationOf,
+  makeSession,
+  T,
+  TelosError,
+  type Ask,
+  type FromClient,
+  type Oid,
+  type Query,
+  type SessionId,
+} from '../../protocol/index.js';
+import { keys } from '../journal/index.js';
+import type { KernelCore } from './core.js';
+import { restoreStrikes } from './delivery.js';
+import type { Message } from './message.js';
+import type { Operations } from './operations.js';
+import type { ClientIdentity, PeerId } from './ports.js';
+import type { Queries } from './queries.js';
+import type { Recovery } from './recovery.js';
+import { newSession, type Session } from './sessions.js';
+
+export class ClientSide {
+  /** Peers whose session is being read or written, until they can be welcomed. */
+  readonly #arriving = new Set<PeerId>();
+  /** Messages to a name that is being looked up, in order. */
+  readonly #unresolved = new Map<string, Message[]>();
+
+  constructor(
+    private readonly core: KernelCore,
+    private readonly queries: Queries,
+    private readonly operations: Operations,
+    private readonly recovery: Recovery,
+  ) {}
+
+  joined(peer: PeerId, identity: ClientIdentity, now: number): void {
+    const id = identity.session as SessionId;
+    const known = this.core.sessions.byId.get(id);
+    if (id === 0) this.#newSession(peer, identity, now);
+    else if (known?.loaded) this.#attach(peer, known, identity, now);
+    else if (incarnationOf(id) >= this.core.identity.incarnation) this.#expired(peer, id);
+    else {
+      this.#arriving.add(peer);
+      this.recovery.session(id, (session, at) => {
+        if (!this.#arriving.delete(peer)) return;
+        if (session === null) this.#expired(peer, id);
+        else {
+          this.core.sessions.byId.set(id, session);
+          this.#attach(peer, session, identity, at);
+        }
+      });
+    }
+  }
+
+  #expired(peer: PeerId, id: SessionId): void {
+    this.core.ports.refuse(peer, new TelosError('EXPIRED', `session ${id} has ended or never was`).toWire());
+  }
+
+  #newSession(peer: PeerId, { key, rights, agent }: ClientIdentity, now: number): void {
+    const { core } = this;
+    if (core.sessions.byId.size > core.config.kernel.maxSessions) this.operations.forgetIdleSessions();
+    if (core.sessions.byId.size > core.config.kernel.maxSessions) {
+      core.ports.refuse(
+        peer,
+        new TelosError(
+          'BUSY',
+          `there are ${core.sessions.byId.size} sessions, the most that kernel.max_sessions allows`,
+        ).toWire(),
+      );
+      return;
+    }
+    const session = newSession(makeSession(core.identity.incarnation, core.nextSessionCounter()), key, agent, now);
+    session.rights = rights;
+    this.#arriving.add(peer);
+    core.groups.put(keys.session(session.id), [now, 1, key, agent]);
+    core.groups.whenWritten(() => {
+      if (!this.#arriving.delete(peer)) return;
+      core.sessions.byId.set(session.id, session);
+      core.sessions.attach(session, peer);
+      core.ports.welcome(peer, session.id);
+    });
+  }
+
+  #attach(peer: PeerId, session: Session, { key, rights, agent }: ClientIdentity, now: number): void {
+    if (session.key !== key) {
+      this.core.ports.refuse(
+        peer,
+        new TelosError('FORBIDDEN', `session ${session.id} belongs to another key`).toWire(),
+      );
+      return;
+    }
+    session.rights = rights;
+    session.agent = agent;
+    session.lastHeard = now;
+    if (session.peer !== 0) this.core.notices.forget(session.peer);
+    this.core.sessions.attach(session, peer);
+    this.core.ports.welcome(peer, session.id);
+  }
+
+  lost(peer: PeerId, now: number): void {
+    this.#arriving.delete(peer);
+    this.core.notices.forget(peer);
+    const session = this.core.sessions.detach(peer);
+    if (session) session.lastHeard = now;
+  }
+
+  /** The session ends for good: nothing of it is kept. */
+  goodbye(peer: PeerId, now: number): void {
+    const session = this.core.sessions.ofPeer(peer);
+    this.lost(peer, now);
+    if (session) this.operations.endSession(session, now);
+  }
+
+  receive(peer: PeerId, envelope: FromClient, now: number): void {
+    const { core } = this;
+    const session = core.sessions.ofPeer(peer);
+    if (session === undefined) return;
+    session.lastHeard = now;
+    switch (envelope[0]) {
+      case T.ASK:
+        this.#ask(session, envelope, now);
+        return;
+      case T.QUERY:
+        this.#query(session, envelope, now);
+        return;
+      case T.CANCEL: {
+        const message = session.inFlight.get(envelope[1]);
+        if (message)
+          core.fail(
+            message,
+            new TelosError('CANCELLED', `request ${message.no} (${message.selector}) was cancelled by its sender`),
+            now,
+          );
+        return;
+      }
+      case T.SUBSCRIBE:
+        this.#subscribe(peer, envelope[1], envelope[2], envelope[3]);
+        return;
+      case T.CREDIT:
+        core.notices.credit(peer, envelope[1], envelope[2]);
+        return;
+      case T.UNSUBSCRIBE:
+        core.notices.unsubscribe(peer, envelope[1]);
+        return;
+    }
+  }
+
+  #subscribe(peer: PeerId, sub: number, pattern: string, credit: number): void {
+    try {
+      this.core.notices.subscribe(peer, sub, pattern, credit, this.core.groups.acceptedSeq);
+      if (pattern !== '*' && !pattern.startsWith('#')) this.queries.resolve(pattern, () => undefined);
+    } catch (error) {
+      this.core.ports.log('warn', 'subscription refused', { peer, pattern, error: TelosError.from(error).message });
+    }
+  }
+
+  #admit(session: Session, envelope: Ask | Query): boolean {
+    const { core } = this;
+    const [, no, lowest] = envelope;
+    const forget = (dropped: number): void => core.groups.delete(keys.reply(session.id, dropped));
+    const admission = core.sessions.admit(session, no, lowest, core.config.message.window, forget);
+    switch (admission.kind) {
+      case 'joined':
+        return false;
+      case 'saved':
+        if (admission.reply.open) core.sendReply(session, no, admission.reply);
+        return false;
+      case 'refused':
+        core.ports.toClient(session.peer, [T.ERROR, no, admission.error.toWire()]);
+        return false;
+      case 'new':
+        return this.#roomFor(session, no);
+    }
+  }
+
+  #roomFor(session: Session, no: number): boolean {
+    const { core } = this;
+    const waiting = core.router.waitingCount + core.router.suspectCount;
+    if (waiting < core.config.kernel.maxInFlight && !core.groups.full) return true;
+    core.ports.toClient(session.peer, [
+      T.ERROR,
+      no,
+      new TelosError('BUSY', `the kernel holds ${waiting} messages that wait and a full group`).toWire(),
+    ]);
+    return false;
+  }
+
+  #ask(session: Session, ask: Ask, now: number): void {
+    if (!this.#admit(session, ask)) return;
+    const [, no, , deadline, trace, target, selector, args, origin] = ask;
+    const { message: limits } = this.core.config;
+    if (args.length > limits.maxBodyBytes) {
+      const error = new TelosError(
+        'TOO_LARGE',
+        `the arguments of ${selector} take ${args.length} bytes; message.max_body_bytes is ${limits.maxBodyBytes}`,
+      );
+      this.core.ports.toClient(session.peer, [T.ERROR, no, error.toWire()]);
+      return;
+    }
+    const patience = Math.min(deadline > 0 ? deadline : limits.defaultDeadlineMs, limits.maxDeadlineMs);
+    const message: Message = {
+      session: session.id,
+      no,
+      origin,
+      sender: session.agent,
+      owner: session,
+      target,
+      oid: target.startsWith('#') ? (target as Oid) : null,
+      nameAttempt: 0 as Message['nameAttempt'],
+      selector,
+      args,
+      time: now,
+      deadline: now + patience,
+      patience,
+      trace,
+      consumed: null,
+      recorded: session.recorded.get(no) ?? [],
+      state: 'waiting',
+      host: null,
+      suspect: false,
+      waitsForService: false,
+      strikes: 0,
+      history: [],
+      notBefore: 0,
+      declined: 0,
+    };
+    restoreStrikes(message, this.core.delivery.strikes);
+    session.inFlight.set(no, message);
+    this.#route(message, now);
+  }
+
+  #query(session: Session, query: Query, now: number): void {
+    if (this.#admit(session, query)) this.operations.query(session, query, now);
+  }
+
+  /** Messages to one name keep their order, also while it is being looked up. */
+  #route(message: Message, now: number): void {
+    const { target } = message;
+    if (message.oid !== null || target === '') {
+      this.core.router.dispatch(message, now);
+      return;
+    }
+    const line = this.#unresolved.get(target);
+    if (line) {
+      line.push(message);
+      return;
+    }
+    const entry = this.core.state.names.get(target);
+    if (entry !== undefined) {
+      message.oid = entry.oid;
+      message.nameAttempt = entry.attempt;
+      this.core.router.dispatch(message, now);
+      return;
+    }
+    this.#unresolved.set(target, [message]);
+    this.queries.resolve(target, (_oid, at) => {
+      const waiting = this.#unresolved.get(target) ?? [];
+      this.#unresolved.delete(target);
+      for (const one of waiting) if (one.state !== 'done') this.#route(one, at);
+    });
+  }
+}
