@@ -25,7 +25,12 @@ export async function readEndpoint(dir: string): Promise<Endpoint | undefined> {
   const content = await readJsonObject(imagePaths(dir).endpoint);
   if (content === undefined || content['place'] !== placeOf(dir)) return undefined;
   const { endpoint, serverKey, pid, startTime } = content;
-  if (typeof endpoint !== 'string' || typeof serverKey !== 'string' || typeof pid !== 'number' || typeof startTime !== 'string') {
+  if (
+    typeof endpoint !== 'string' ||
+    typeof serverKey !== 'string' ||
+    typeof pid !== 'number' ||
+    typeof startTime !== 'string'
+  ) {
     return undefined;
   }
   return { endpoint, serverKey, pid, startTime };

@@ -24,15 +24,21 @@ const CODES: Record<string, ErrorCode> = {
   EINVAL: 'BAD_PATH',
 };
 
+/** The code of an error of the file system (`ENOENT`). Not by class: such an error may come from another realm. */
 export const errnoOf = (thrown: unknown): string | undefined =>
-  thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : undefined;
+  typeof thrown === 'object' && thrown !== null && 'code' in thrown && typeof thrown.code === 'string'
+    ? thrown.code
+    : undefined;
+
+const textOf = (thrown: unknown): string =>
+  typeof thrown === 'object' && thrown !== null && 'message' in thrown ? String(thrown.message) : String(thrown);
 
 /** An error of the file system as ours, with the path and what was tried. */
 export function fileError(thrown: unknown, doing: string, path: string): TelosError {
   if (thrown instanceof TelosError) return thrown;
   const errno = errnoOf(thrown);
   const code = (errno === undefined ? undefined : CODES[errno]) ?? 'STORAGE_FAILED';
-  return new TelosError(code, `could not ${doing} ${path}: ${thrown instanceof Error ? thrown.message : String(thrown)}`, { cause: thrown });
+  return new TelosError(code, `could not ${doing} ${path}: ${textOf(thrown)}`, { cause: thrown });
 }
 
 export const isFull = (thrown: unknown): boolean => {
@@ -99,7 +105,11 @@ export interface WriteOptions {
 }
 
 /** Replaces a file as a whole: a reader finds the old content or the new, also after a power cut. */
-export async function writeFileAtomic(path: string, data: string | Uint8Array, options: WriteOptions = {}): Promise<void> {
+export async function writeFileAtomic(
+  path: string,
+  data: string | Uint8Array,
+  options: WriteOptions = {},
+): Promise<void> {
   const temporary = temporaryName(path);
   try {
     await withRoom(options.reserve, () => writeSynced(temporary, data, options.mode ?? 0o600));
@@ -132,7 +142,9 @@ export async function readJsonObject(path: string): Promise<Record<string, unkno
   }
   try {
     const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : undefined;
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : undefined;
   } catch {
     return undefined;
   }

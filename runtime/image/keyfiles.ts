@@ -30,7 +30,9 @@ async function readPair(path: string): Promise<OwnerKeys | undefined> {
   if (content === undefined) return undefined;
   const { publicKey, secretKey, token } = content;
   if (typeof publicKey !== 'string' || typeof secretKey !== 'string') {
-    throw new TelosError('DAMAGED', `${path} holds no key pair`, { remedy: `delete ${path} and start again: new keys are made` });
+    throw new TelosError('DAMAGED', `${path} holds no key pair`, {
+      remedy: `delete ${path} and start again: new keys are made`,
+    });
   }
   return { publicKey, secretKey, token: typeof token === 'string' ? token : '' };
 }
@@ -46,7 +48,9 @@ export async function readKeys(dir: string): Promise<ImageKeys | undefined> {
 /** File modes mean nothing on Windows: inherited rights are taken away instead. */
 async function protect(path: string): Promise<void> {
   if (process.platform !== 'win32') return;
-  await promisify(execFile)('icacls', [path, '/inheritance:r', '/grant:r', `${userInfo().username}:F`], { windowsHide: true });
+  await promisify(execFile)('icacls', [path, '/inheritance:r', '/grant:r', `${userInfo().username}:F`], {
+    windowsHide: true,
+  });
 }
 
 /** The keys of the image, made where they are missing. `make`: a fresh CURVE key pair. */

@@ -31,7 +31,11 @@ const MAX_TRIES = 100;
 
 const numbersOf = (locks: string, name: string): number[] =>
   readdirSync(locks)
-    .flatMap((file) => (file.startsWith(`${name}.`) && /^\d+$/.test(file.slice(name.length + 1)) ? [Number(file.slice(name.length + 1))] : []))
+    .flatMap((file) =>
+      file.startsWith(`${name}.`) && /^\d+$/.test(file.slice(name.length + 1))
+        ? [Number(file.slice(name.length + 1))]
+        : [],
+    )
     .sort((a, b) => a - b);
 
 function readHolder(path: string): Holder | undefined {
@@ -84,10 +88,14 @@ async function tryToAcquire(dir: string, locks: string, name: LockName): Promise
       rmSync(path, { force: true });
       continue;
     }
-    for (const old of numbersOf(locks, name)) if (old <= highest) rmSync(join(locks, `${name}.${old}`), { force: true });
+    for (const old of numbersOf(locks, name))
+      if (old <= highest) rmSync(join(locks, `${name}.${old}`), { force: true });
     return lockOf(path);
   }
-  throw new TelosError('IMAGE_LOCKED', `the lock ${name} of ${dir} changed hands ${MAX_TRIES} times while this process tried to take it`);
+  throw new TelosError(
+    'IMAGE_LOCKED',
+    `the lock ${name} of ${dir} changed hands ${MAX_TRIES} times while this process tried to take it`,
+  );
 }
 
 /**
@@ -136,4 +144,6 @@ const lockOf = (path: string): Lock => {
 };
 
 const locked = (dir: string, name: LockName, holder: Holder): TelosError =>
-  new TelosError('IMAGE_LOCKED', `process ${holder.pid} has the ${name} lock of the image ${dir}`, { details: { pid: holder.pid } });
+  new TelosError('IMAGE_LOCKED', `process ${holder.pid} has the ${name} lock of the image ${dir}`, {
+    details: { pid: holder.pid },
+  });

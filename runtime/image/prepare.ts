@@ -10,11 +10,13 @@ const isAscii = (text: string): boolean => /^[\x20-\x7e]*$/.test(text);
 /** RocksDB opens no path with other than ASCII characters on Windows. */
 function checkPath(dir: string, root: string): void {
   if (dir === '') throw new TelosError('BAD_PATH', 'the path of the image is empty');
-  if (root.includes('\0')) throw new TelosError('BAD_PATH', `the path of the image holds a NUL character: ${JSON.stringify(root)}`);
+  if (root.includes('\0'))
+    throw new TelosError('BAD_PATH', `the path of the image holds a NUL character: ${JSON.stringify(root)}`);
   if (process.platform === 'win32' && !isAscii(root)) {
     throw new TelosError('BAD_PATH', `on Windows the path of an image may hold ASCII characters only: ${root}`);
   }
-  if (existsSync(root) && !statSync(root).isDirectory()) throw new TelosError('BAD_PATH', `${root} is a file, not a directory`);
+  if (existsSync(root) && !statSync(root).isDirectory())
+    throw new TelosError('BAD_PATH', `${root} is a file, not a directory`);
 }
 
 /** One level at a time: Node's own `recursive` never returns where a file system refuses new directories with ENOENT (/proc). */
@@ -25,7 +27,8 @@ function makeDirectory(path: string, mode: number): void {
     mkdirSync(path, { mode });
   } catch (error) {
     if (errnoOf(error) === 'EEXIST') return;
-    if (errnoOf(error) === 'ENOENT') throw new TelosError('BAD_PATH', `no directory can be made at ${path}`, { cause: error });
+    if (errnoOf(error) === 'ENOENT')
+      throw new TelosError('BAD_PATH', `no directory can be made at ${path}`, { cause: error });
     throw fileError(error, 'make the directory', path);
   }
 }

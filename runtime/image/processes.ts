@@ -24,7 +24,8 @@ export interface ProcessEntry {
 const KILL_POLL_MS = 10;
 const KILL_DEADLINE_MS = 10_000;
 
-const fileNameOf = (entry: ProcessEntry, place: string): string => `${entry.pid}_${entry.startTime}_${place}_${entry.name}`;
+const fileNameOf = (entry: ProcessEntry, place: string): string =>
+  `${entry.pid}_${entry.startTime}_${place}_${entry.name}`;
 
 function parseFileName(file: string, place: string): ProcessEntry | undefined {
   const [pid, startTime, where, name] = file.split('_');
@@ -71,9 +72,13 @@ async function waitForEnd(entry: ProcessEntry): Promise<void> {
   const end = Date.now() + KILL_DEADLINE_MS;
   while (await isRunning(entry.pid, entry.startTime)) {
     if (Date.now() > end) {
-      throw new TelosError('IMAGE_LOCKED', `process ${entry.pid} (${entry.name}) of an earlier life was killed and does not end`, {
-        remedy: `end process ${entry.pid} by hand, or restart the machine`,
-      });
+      throw new TelosError(
+        'IMAGE_LOCKED',
+        `process ${entry.pid} (${entry.name}) of an earlier life was killed and does not end`,
+        {
+          remedy: `end process ${entry.pid} by hand, or restart the machine`,
+        },
+      );
     }
     await sleep(KILL_POLL_MS);
   }

@@ -34,7 +34,13 @@ interface Audited {
   readonly history: number[];
 }
 
-const newAudited = (): Audited => ({ replayed: blankObject(), snapshot: null, snapshotSeq: 0, touched: [], history: [] });
+const newAudited = (): Audited => ({
+  replayed: blankObject(),
+  snapshot: null,
+  snapshotSeq: 0,
+  touched: [],
+  history: [],
+});
 
 export async function auditObjects(db: Database, options: AuditOptions): Promise<void> {
   const parts = Math.max(1, Math.ceil(options.bytes / PART_BYTES));
@@ -113,7 +119,8 @@ class PartAudit {
     if (!this.#mine(oid as Oid)) return;
     const { history } = this.#object(oid as Oid);
     for (const seq of decodeRecord<HistoryRecord>(value, describeKey(key))) {
-      if (seq > upTo || seq <= (history.at(-1) ?? 0)) this.options.report(describeKey(key), `it names turn ${seq} out of order`);
+      if (seq > upTo || seq <= (history.at(-1) ?? 0))
+        this.options.report(describeKey(key), `it names turn ${seq} out of order`);
       history.push(seq);
     }
   }
@@ -142,7 +149,10 @@ class PartAudit {
       seen.add(slot);
       const old = object.replayed.slots.get(slot);
       if ((old?.attempt ?? 0) !== attempt || (old?.version ?? 0) !== version) {
-        this.options.report(`turn ${seq}`, `it says that ${oid}.${slot} had version ${version} before; the turns before it made version ${old?.version ?? 0}`);
+        this.options.report(
+          `turn ${seq}`,
+          `it says that ${oid}.${slot} had version ${version} before; the turns before it made version ${old?.version ?? 0}`,
+        );
       }
     }
     try {
@@ -158,7 +168,8 @@ class PartAudit {
     const snapshot = objectFrom(decodeRecord<ObjectRecord>(object.snapshot, place));
     object.snapshot = null;
     const found = difference(snapshot, object.replayed);
-    if (found !== undefined) this.options.report(place, `its snapshot of turn ${object.snapshotSeq} is not what the turns made: ${found}`);
+    if (found !== undefined)
+      this.options.report(place, `its snapshot of turn ${object.snapshotSeq} is not what the turns made: ${found}`);
   }
 
   #finish(oid: Oid, object: Audited): void {
@@ -167,11 +178,15 @@ class PartAudit {
     const last = object.touched.at(-1);
     if (last === undefined) return report(`object ${oid}`, 'no turn made it');
     const missing = object.touched.find((seq) => seq > object.snapshotSeq && seq < mark);
-    if (missing !== undefined) report(`object ${oid}`, `turn ${missing} is not in its snapshot, though the replay begins at ${mark}`);
+    if (missing !== undefined)
+      report(`object ${oid}`, `turn ${missing} is not in its snapshot, though the replay begins at ${mark}`);
     const written = object.touched.filter((seq) => seq <= object.snapshotSeq);
     const wrong = written.findIndex((seq, i) => object.history[i] !== seq);
     if (wrong >= 0 || object.history.length !== written.length) {
-      report(`history of ${oid}`, `it says ${object.history.join(', ') || 'nothing'}; the turns that wrote it up to ${object.snapshotSeq} are ${written.join(', ') || 'none'}`);
+      report(
+        `history of ${oid}`,
+        `it says ${object.history.join(', ') || 'nothing'}; the turns that wrote it up to ${object.snapshotSeq} are ${written.join(', ') || 'none'}`,
+      );
     }
   }
 }

@@ -23,7 +23,8 @@ async function removeUnfinished(paths: ImagePaths, options: DatabaseOptions): Pr
   const db = await openDatabase(paths.journal, options, 'read');
   try {
     const meta = await readMetaOf(db);
-    if (meta !== undefined && meta.end.groups > 0) throw new TelosError('DAMAGED', `${paths.head} is missing; the journal ends at turn ${meta.end.seq}`);
+    if (meta !== undefined && meta.end.groups > 0)
+      throw new TelosError('DAMAGED', `${paths.head} is missing; the journal ends at turn ${meta.end.seq}`);
   } finally {
     await db.close();
   }
@@ -50,7 +51,8 @@ export async function createImage(dir: string, options: CreateOptions): Promise<
     } finally {
       await db.close();
     }
-    if (!(await makeReserve(paths.reserve, reserveBytes(options.writeBufferBytes)))) throw diskFull(dir, options.writeBufferBytes);
+    if (!(await makeReserve(paths.reserve, reserveBytes(options.writeBufferBytes))))
+      throw diskFull(dir, options.writeBufferBytes);
     await createHead(paths.head, { ...NEW_END, generation, incarnation: 0 });
     return true;
   } finally {

@@ -38,7 +38,8 @@ export function readMeta(values: readonly (Buffer | undefined)[]): JournalMeta |
   const [chain, generation, image] = values;
   if (chain === undefined || generation === undefined || image === undefined) return undefined;
   const [seq, hash, first, groups] = decodeRecord<[Seq, Uint8Array, Seq, number]>(chain, 'm chain');
-  if (!(hash instanceof Uint8Array) || hash.length !== CHAIN_BYTES) throw new TelosError('DAMAGED', 'meta field chain holds no chain hash');
+  if (!(hash instanceof Uint8Array) || hash.length !== CHAIN_BYTES)
+    throw new TelosError('DAMAGED', 'meta field chain holds no chain hash');
   return {
     end: { seq, chain: Buffer.from(hash), first, groups },
     generation: decodeRecord<[number]>(generation, 'm generation')[0],

@@ -9,10 +9,10 @@
  *   H3  The slot with the higher stamp counts. It is overwritten in place, so this works on a full disk.
  *   H4  Magic and generation never change place, so every version recognises a newer image.
  */
-import { closeSync, existsSync, fsync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, fsync, openSync, readFileSync, writeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { TelosError, type Seq } from '../../protocol/index.js';
-import { fileError, writeFileAtomic } from '../image/index.js';
+import { errnoOf, fileError, writeFileAtomic } from '../image/index.js';
 import type { JournalEnd } from './end.js';
 import { GENERATION } from './records.js';
 
@@ -65,7 +65,10 @@ const looksNewer = (page: Buffer): boolean =>
   page.length >= 8 && page.toString('latin1', 0, 4) === MAGIC && page.readUInt32BE(4) > GENERATION;
 
 const newer = (path: string, generation: number): TelosError =>
-  new TelosError('IMAGE_NEWER', `${path} is of generation ${generation}, this TelOS knows generations up to ${GENERATION}`);
+  new TelosError(
+    'IMAGE_NEWER',
+    `${path} is of generation ${generation}, this TelOS knows generations up to ${GENERATION}`,
+  );
 
 export interface HeadContent {
   readonly state: HeadState;
@@ -83,7 +86,9 @@ function readSlots(path: string): Slots {
   try {
     bytes = readFileSync(path);
   } catch (error) {
-    throw existsSync(path) ? fileError(error, 'read', path) : new TelosError('DAMAGED', `${path} is missing`);
+    throw errnoOf(error) !== 'ENOENT'
+      ? fileError(error, 'read', path)
+      : new TelosError('DAMAGED', `${path} is missing`);
   }
   const pages = [bytes.subarray(0, SLOT_STRIDE), bytes.subarray(SLOT_STRIDE)] as const;
   const slots = [decodeSlot(pages[0]), decodeSlot(pages[1])] as const;
@@ -118,6 +123,8 @@ export class HeadFile {
   #stamp: number;
   /** The slot that is overwritten until the next sync; the other one was synced. */
   #slot: 0 | 1;
+  /** Slots whose whole page this life has written: damage beside the slot is healed. */
+  readonly #whole = new Set<number>();
   #dirty = false;
   #pending = false;
   #syncing: Promise<void> | null = null;
@@ -163,7 +170,10 @@ export class HeadFile {
     this.#pending = false;
     this.#dirty = true;
     try {
-      writeSync(this.#fd, encodeSlot({ ...this.#state, stamp: ++this.#stamp }), 0, SLOT_BYTES, this.#slot * SLOT_STRIDE);
+      const slot = encodeSlot({ ...this.#state, stamp: ++this.#stamp });
+      const bytes = this.#whole.has(this.#slot) ? slot : Buffer.concat([slot], SLOT_STRIDE);
+      this.#whole.add(this.#slot);
+      writeSync(this.#fd, bytes, 0, bytes.length, this.#slot * SLOT_STRIDE);
     } catch (error) {
       throw fileError(error, 'write', this.#path);
     }

@@ -3,7 +3,15 @@ import type { Oid, Seq } from '../../protocol/index.js';
 import { keys, prefixRange, rangeOf } from './keys.js';
 import type { JournalPort, Key } from './port.js';
 import { decodeRecord, type GroupRecord, type HistoryRecord, type ObjectRecord, type TurnRecord } from './records.js';
-import { applyTurnTo, blankObject, bodyOf, objectFrom, takeBackFrom, touchedBy, type ReplayedObject } from './replay.js';
+import {
+  applyTurnTo,
+  blankObject,
+  bodyOf,
+  objectFrom,
+  takeBackFrom,
+  touchedBy,
+  type ReplayedObject,
+} from './replay.js';
 import { describeKey } from './seal.js';
 
 const PAGE_ROWS = 64;
@@ -33,7 +41,8 @@ export async function turnsFrom(port: JournalPort, seq: number, limit: number): 
   let rows = holder === undefined ? [] : [holder];
   let last = keys.record(seq);
   for (;;) {
-    for (const row of rows) for (const turn of turnsOf(...row)) if (turn[0] >= seq && found.length < limit) found.push(turn);
+    for (const row of rows)
+      for (const turn of turnsOf(...row)) if (turn[0] >= seq && found.length < limit) found.push(turn);
     if (found.length >= limit) return found;
     rows = await port.page({ gt: last, lt: rangeOf('j').lt }, PAGE_ROWS);
     const next = rows[rows.length - 1];
@@ -49,7 +58,8 @@ export async function turnsOfObject(port: JournalPort, oid: Oid, fromSeq = 1): P
   let range: { gte?: Key; gt?: Key; lt: Key } = { gte: keys.history(oid, fromSeq), lt };
   for (;;) {
     const rows = await port.page(range, PAGE_ROWS);
-    for (const [key, value] of rows) turns.push(...decodeRecord<HistoryRecord>(value, describeKey(key)).filter((seq) => seq >= fromSeq));
+    for (const [key, value] of rows)
+      turns.push(...decodeRecord<HistoryRecord>(value, describeKey(key)).filter((seq) => seq >= fromSeq));
     const last = rows[rows.length - 1];
     if (last === undefined || rows.length < PAGE_ROWS) return turns;
     range = { gt: last[0], lt };

@@ -77,7 +77,8 @@ export const fieldsOf = (key: Uint8Array): number[] => {
 };
 
 /** Text after the letter. */
-export const textOf = (key: Uint8Array): string => Buffer.from(key.buffer, key.byteOffset + 1, key.byteLength - 1).toString('utf8');
+export const textOf = (key: Uint8Array): string =>
+  Buffer.from(key.buffer, key.byteOffset + 1, key.byteLength - 1).toString('utf8');
 
 /** oid and seq of an `x` key. */
 export const historyOf = (key: Uint8Array): [oid: string, seq: number] => {

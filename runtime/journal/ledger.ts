@@ -2,7 +2,14 @@
  * The part of an audit that one reading in key order can do: the chain and its end, and what stands beside the objects: names, outbox,
  * timers, dead letters, saved replies. Rows come as `d j k l m n o q s t x`, so the records are known when most derived keys come.
  */
-import { TelosError, type Attempt, type CommitBody, type Oid, type Reply, type SessionId } from '../../protocol/index.js';
+import {
+  TelosError,
+  type Attempt,
+  type CommitBody,
+  type Oid,
+  type Reply,
+  type SessionId,
+} from '../../protocol/index.js';
 import type { JournalMeta } from './end.js';
 import type { HeadState } from './head.js';
 import { fieldsOf, keys, textOf } from './keys.js';
@@ -114,14 +121,16 @@ export class Ledger {
       this.#broken = true;
     }
     const expected = nextChain(this.#chain, record);
-    if (!this.#broken && !expected.equals(chain)) this.report(describeKey(key), 'its chain hash does not follow from the records before it');
+    if (!this.#broken && !expected.equals(chain))
+      this.report(describeKey(key), 'its chain hash does not follow from the records before it');
     this.#broken = false;
     this.#chain = chain;
     const [, firstSeq, , turns] = decodeRecord<GroupRecord>(record, describeKey(key));
     if (firstSeq !== first) this.report(describeKey(key), `it says that it begins with turn ${firstSeq}`);
     turns.forEach((turn, i) => this.#turn(first + i, turn));
     this.turns = first + turns.length - 1;
-    if (this.turns === this.#head?.seq && !chain.equals(this.#head.chain)) this.report(`turn ${this.turns}`, 'its chain hash is not the one in head');
+    if (this.turns === this.#head?.seq && !chain.equals(this.#head.chain))
+      this.report(`turn ${this.turns}`, 'its chain hash is not the one in head');
   }
 
   #turn(seq: number, turn: TurnRecord): void {
@@ -141,7 +150,8 @@ export class Ledger {
     if (saved === undefined) return;
     const [, savedOk, savedBody, savedError] = saved.record;
     const same = encodeRecord([savedOk, savedBody, savedError]).equals(encodeRecord([ok, content, error]));
-    if (saved.id !== replyId(session, no)) this.report(`reply ${saved.id}`, `turn ${seq} answers ${replyId(session, no)}`);
+    if (saved.id !== replyId(session, no))
+      this.report(`reply ${saved.id}`, `turn ${seq} answers ${replyId(session, no)}`);
     else if (!same) this.report(`reply ${saved.id}`, `it is not what turn ${seq} answered`);
   }
 
@@ -155,7 +165,8 @@ export class Ledger {
     });
     const count = body[5].length + body[6].length;
     if (count > 0) this.#nextOutgoing = Math.max(this.#nextOutgoing, firstOutgoing + count);
-    if (consumed !== null && !this.#pending.delete(hex(consumed))) this.report(`turn ${seq}`, `it handled ${describeKey(consumed)}, which was not pending`);
+    if (consumed !== null && !this.#pending.delete(hex(consumed)))
+      this.report(`turn ${seq}`, `it handled ${describeKey(consumed)}, which was not pending`);
     if (!body[7][0]) {
       this.#failed.add(replyId(session, no));
       if (consumed !== null) this.#buried.add(replyId(session, no));
@@ -189,7 +200,8 @@ export class Ledger {
     const expected = this.#names.get(name);
     this.#names.delete(name);
     if (expected === undefined) this.report(`name ${name}`, 'no turn gave this name, or a later one took it away');
-    else if (expected[0] !== oid || expected[1] !== attempt) this.report(`name ${name}`, `it stands for ${oid}, the turns say ${expected[0]}`);
+    else if (expected[0] !== oid || expected[1] !== attempt)
+      this.report(`name ${name}`, `it stands for ${oid}, the turns say ${expected[0]}`);
   }
 
   #outgoing(key: Key, value: Buffer): void {
@@ -198,7 +210,10 @@ export class Ledger {
     this.#pending.delete(hex(key));
     if (expected === undefined) this.report(describeKey(key), 'no turn sent it, or it was handled already');
     else if (expected.target !== target || expected.selector !== selector || expected.seq !== cause) {
-      this.report(describeKey(key), `it is ${selector} to ${target}, turn ${expected.seq} sent ${expected.selector} to ${expected.target}`);
+      this.report(
+        describeKey(key),
+        `it is ${selector} to ${target}, turn ${expected.seq} sent ${expected.selector} to ${expected.target}`,
+      );
     }
   }
 
@@ -206,7 +221,8 @@ export class Ledger {
     const [, , , session, no] = decodeRecord<DeadLetterRecord>(value, describeKey(key));
     const [id = 0] = fieldsOf(key);
     this.#nextOutgoing = Math.max(this.#nextOutgoing, id + 1);
-    if (!this.#failed.has(replyId(session, no))) this.report(describeKey(key), `message ${replyId(session, no)} did not end in an error`);
+    if (!this.#failed.has(replyId(session, no)))
+      this.report(describeKey(key), `message ${replyId(session, no)} did not end in an error`);
     this.#buried.delete(replyId(session, no));
   }
 
@@ -220,24 +236,40 @@ export class Ledger {
 
   finish(): void {
     this.#checkEnd();
-    for (const [seq, { id }] of this.#replies) this.report(`reply ${id}`, `it is of turn ${seq}, which is not in the journal`);
+    for (const [seq, { id }] of this.#replies)
+      this.report(`reply ${id}`, `it is of turn ${seq}, which is not in the journal`);
     for (const [name, [oid]] of this.#names) this.report(`name ${name}`, `it is missing; the turns gave it to ${oid}`);
-    for (const [key, { seq }] of this.#pending) this.report(describeKey(Buffer.from(key, 'hex')), `it is missing; turn ${seq} sent it and nothing handled it`);
+    for (const [key, { seq }] of this.#pending)
+      this.report(describeKey(Buffer.from(key, 'hex')), `it is missing; turn ${seq} sent it and nothing handled it`);
     if (this.#buried.size > this.#lettersSettled) {
-      for (const id of this.#buried) this.report(`dead letter of message ${id}`, 'it is missing; the message was handled and ended in an error');
+      for (const id of this.#buried)
+        this.report(`dead letter of message ${id}`, 'it is missing; the message was handled and ended in an error');
     }
-    if (this.#counter < this.#nextOutgoing) this.report('meta field counters', `it is ${this.#counter}, but numbers up to ${this.#nextOutgoing - 1} were used`);
-    if (this.mark > this.turns + 1) this.report('meta field replay', `it is ${this.mark}, but the last turn is ${this.turns}`);
+    if (this.#counter < this.#nextOutgoing)
+      this.report(
+        'meta field counters',
+        `it is ${this.#counter}, but numbers up to ${this.#nextOutgoing - 1} were used`,
+      );
+    if (this.mark > this.turns + 1)
+      this.report('meta field replay', `it is ${this.mark}, but the last turn is ${this.turns}`);
   }
 
   #checkEnd(): void {
     const end = this.#meta?.end;
-    if (end !== undefined && end.seq !== this.turns) this.report(`turn ${Math.min(end.seq, this.turns) + 1}`, `the journal says that it ends at turn ${end.seq}, its records end at ${this.turns}`);
-    else if (end !== undefined && !end.chain.equals(this.#chain)) this.report(`turn ${end.seq}`, 'its chain hash is not the one at the end of the journal');
+    if (end !== undefined && end.seq !== this.turns)
+      this.report(
+        `turn ${Math.min(end.seq, this.turns) + 1}`,
+        `the journal says that it ends at turn ${end.seq}, its records end at ${this.turns}`,
+      );
+    else if (end !== undefined && !end.chain.equals(this.#chain))
+      this.report(`turn ${end.seq}`, 'its chain hash is not the one at the end of the journal');
     const head = this.#head;
     if (head === undefined || end === undefined) return;
     if (end.seq < head.seq || end.groups < head.groups) {
-      this.report(`turn ${end.seq + 1}`, `the journal ends at turn ${end.seq}, but turns up to ${head.seq} were written: its log is damaged after turn ${end.seq}`);
+      this.report(
+        `turn ${end.seq + 1}`,
+        `the journal ends at turn ${end.seq}, but turns up to ${head.seq} were written: its log is damaged after turn ${end.seq}`,
+      );
     }
   }
 }

@@ -26,7 +26,11 @@ const nextBlock = (at: number): number => at - (at % BLOCK_BYTES) + BLOCK_BYTES;
 /** What stands at `at`. */
 function step(bytes: Buffer, at: number): Step {
   const room = Math.min(nextBlock(at), bytes.length) - at;
-  if (room < HEADER_BYTES) return { kind: at + room === bytes.length || bytes.subarray(at, at + room).every((byte) => byte === 0) ? 'padding' : 'bad', next: at + room };
+  if (room < HEADER_BYTES)
+    return {
+      kind: at + room === bytes.length || bytes.subarray(at, at + room).every((byte) => byte === 0) ? 'padding' : 'bad',
+      next: at + room,
+    };
   const length = bytes.readUInt16LE(at + 4);
   const kind = bytes[at + 6] as number;
   const end = at + HEADER_BYTES + length;
@@ -38,7 +42,7 @@ function step(bytes: Buffer, at: number): Step {
 /** Offset of the first bad record before another write; undefined when there is none. `last`: no log comes after this one. */
 function findDamage(bytes: Buffer, last: boolean): number | undefined {
   let bad: number | undefined;
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const { kind, next } = step(bytes, at);
     if (kind === 'bad') bad ??= at;
     if (kind === 'write' && bad !== undefined) return bad;
@@ -51,7 +55,11 @@ function findDamage(bytes: Buffer, last: boolean): number | undefined {
 export async function checkLogFile(path: string, last: boolean): Promise<void> {
   const at = findDamage(await readFile(path), last);
   if (at === undefined) return;
-  throw new TelosError('DAMAGED', `log ${path} is damaged: the record at ${at} does not have the content that was written`, {
-    details: { file: basename(path) },
-  });
+  throw new TelosError(
+    'DAMAGED',
+    `log ${path} is damaged: the record at ${at} does not have the content that was written`,
+    {
+      details: { file: basename(path) },
+    },
+  );
 }

@@ -84,7 +84,8 @@ export class MemoryStore {
   open(): ImageIdentity {
     const meta = readMeta(this.#read(META_KEYS));
     if (meta === undefined) throw new TelosError('DAMAGED', 'the memory store has lost its meta fields');
-    if (meta.generation > GENERATION) throw new TelosError('IMAGE_NEWER', `the memory store is of generation ${meta.generation}`);
+    if (meta.generation > GENERATION)
+      throw new TelosError('IMAGE_NEWER', `the memory store is of generation ${meta.generation}`);
     this.#end = meta.end;
     const { seq: endSeq, chain } = this.#end;
     return { imageId: meta.imageId, generation: meta.generation, incarnation: this.raiseIncarnation(), endSeq, chain };
@@ -114,8 +115,16 @@ export class MemoryStore {
   /** @throws TelosError DAMAGED */
   page(range: KeyRange, limit: number): (readonly [Key, Buffer])[] {
     const order = this.#map.ordered();
-    const low = range.gte ? lowerBound(order, textKey(range.gte)) : range.gt ? lowerBound(order, `${textKey(range.gt)}\0`) : 0;
-    const high = range.lt ? lowerBound(order, textKey(range.lt)) : range.lte ? lowerBound(order, `${textKey(range.lte)}\0`) : order.length;
+    const low = range.gte
+      ? lowerBound(order, textKey(range.gte))
+      : range.gt
+        ? lowerBound(order, `${textKey(range.gt)}\0`)
+        : 0;
+    const high = range.lt
+      ? lowerBound(order, textKey(range.lt))
+      : range.lte
+        ? lowerBound(order, `${textKey(range.lte)}\0`)
+        : order.length;
     const rows: (readonly [Key, Buffer])[] = [];
     for (let i = 0; i < Math.min(limit, high - low); i++) {
       const text = order[range.reverse === true ? high - 1 - i : low + i] as string;
@@ -210,7 +219,11 @@ export class MemoryJournal implements JournalPort {
   }
 
   /** The nth append from now (1: the next) rejects; `written`: after it had reached the disk. */
-  failAppend(nth: number, error: TelosError = new TelosError('STORAGE_FAILED', 'planned failure'), written = false): void {
+  failAppend(
+    nth: number,
+    error: TelosError = new TelosError('STORAGE_FAILED', 'planned failure'),
+    written = false,
+  ): void {
     this.#failures.set(this.#count + nth, { error, written });
   }
 

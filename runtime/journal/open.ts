@@ -10,10 +10,10 @@
  * opened for reading only it leaves it as it is. So
  * nothing of the image is changed before step 7, and what step 7 sees must be what step 5 saw.
  */
-import { existsSync, readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { TelosError } from '../../protocol/index.js';
-import { acquireLock, imagePaths, type ImagePaths, type Lock } from '../image/index.js';
+import { acquireLock, errnoOf, fileError, imagePaths, type ImagePaths, type Lock } from '../image/index.js';
 import { META_KEYS, NEW_END, readMeta, type JournalEnd, type JournalMeta } from './end.js';
 import { HeadFile, readHead, type HeadState } from './head.js';
 import { keys } from './keys.js';
@@ -43,11 +43,27 @@ export interface JournalOptions extends DatabaseOptions {
 /** Up to this many keys are read one by one when the journal is opened (about 6 µs each); the blocks that hold them are checked anyway. */
 const MOST_ROWS = 50_000;
 
-export const imageExists = (dir: string): boolean => existsSync(imagePaths(dir).head) || existsSync(join(imagePaths(dir).journal, 'CURRENT'));
+function isThere(path: string): boolean {
+  try {
+    statSync(path);
+    return true;
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(errnoOf(error) ?? '')) return false;
+    throw fileError(error, 'look for', path);
+  }
+}
+
+/** @throws TelosError NO_PERMISSION when that can't be seen */
+export function imageExists(dir: string): boolean {
+  const { head, journal } = imagePaths(dir);
+  return isThere(head) || isThere(join(journal, 'CURRENT'));
+}
 
 export async function readMetaOf(db: Database): Promise<JournalMeta | undefined> {
   const stored = await db.getMany(META_KEYS);
-  return readMeta(stored.map((value, i) => (value === undefined ? undefined : openValue(META_KEYS[i] as Buffer, value))));
+  return readMeta(
+    stored.map((value, i) => (value === undefined ? undefined : openValue(META_KEYS[i] as Buffer, value))),
+  );
 }
 
 // ---- opening -----------------------------------------------------------------------------------------------------------------
@@ -84,7 +100,7 @@ async function openLocked(paths: ImagePaths, options: JournalOptions, lock: Lock
     await reader.close();
     throw error;
   }
-  const parts = { meta, lock, options, unchecked: small ? null : unchecked };
+  const parts = { dir: paths.root, meta, lock, options, unchecked: small ? null : unchecked };
   if (options.readOnly === true) {
     const refusal = new TelosError('READ_ONLY', `the journal of ${paths.root} was opened for reading only`);
     return new RocksJournal({ ...parts, db: reader, head: null, incarnation: head.state.incarnation, refusal });
@@ -112,16 +128,26 @@ async function checkLogsOf(db: Database, whole: boolean): Promise<void> {
   } catch (error) {
     const gap = whole && error instanceof TelosError && error.code === 'DAMAGED' ? await firstGap(db) : undefined;
     if (gap === undefined) throw error;
-    throw new TelosError('DAMAGED', `${(error as TelosError).message}; turns ${gap[0]} to ${gap[1]} are missing`, { details: { seq: gap[0] }, cause: error });
+    throw new TelosError('DAMAGED', `${(error as TelosError).message}; turns ${gap[0]} to ${gap[1]} are missing`, {
+      details: { seq: gap[0] },
+      cause: error,
+    });
   }
 }
 
 /** J4: the journal reaches at least as far as `head`, and through the same record. */
 async function checkEnd(db: Database, paths: ImagePaths, head: HeadState): Promise<JournalMeta> {
   const meta = await readMetaOf(db);
-  if (meta === undefined) throw new TelosError('DAMAGED', `the journal in ${paths.journal} has lost its meta fields; it should end at turn ${head.seq}`);
+  if (meta === undefined)
+    throw new TelosError(
+      'DAMAGED',
+      `the journal in ${paths.journal} has lost its meta fields; it should end at turn ${head.seq}`,
+    );
   if (meta.generation > GENERATION) {
-    throw new TelosError('IMAGE_NEWER', `${paths.root} is of generation ${meta.generation}, this TelOS knows generations up to ${GENERATION}`);
+    throw new TelosError(
+      'IMAGE_NEWER',
+      `${paths.root} is of generation ${meta.generation}, this TelOS knows generations up to ${GENERATION}`,
+    );
   }
   const { end } = meta;
   if (end.groups < head.groups || end.seq < head.seq) {
@@ -133,9 +159,13 @@ async function checkEnd(db: Database, paths: ImagePaths, head: HeadState): Promi
   }
   const chain = end.seq === head.seq ? end.chain : await chainAt(db, head);
   if (!chain.equals(head.chain)) {
-    throw new TelosError('DAMAGED', `the chain hash of turn ${head.seq} in ${paths.journal} is not the one in ${paths.head}: they do not belong together`, {
-      details: { seq: head.seq },
-    });
+    throw new TelosError(
+      'DAMAGED',
+      `the chain hash of turn ${head.seq} in ${paths.journal} is not the one in ${paths.head}: they do not belong together`,
+      {
+        details: { seq: head.seq },
+      },
+    );
   }
   return meta;
 }
@@ -150,7 +180,8 @@ async function chainAt(db: Database, { seq, first }: HeadState): Promise<Buffer>
   if (seq === 0) return NEW_END.chain;
   const key = keys.record(first);
   const [stored] = await db.getMany([key]);
-  if (stored === undefined) throw new TelosError('DAMAGED', `${describeKey(key)} is missing`, { details: { seq: first } });
+  if (stored === undefined)
+    throw new TelosError('DAMAGED', `${describeKey(key)} is missing`, { details: { seq: first } });
   return openRecord(key, stored)[1];
 }
 
@@ -160,7 +191,12 @@ async function chainAt(db: Database, { seq, first }: HeadState): Promise<Buffer>
  * Closes `reader` and opens for writing. Undefined: there is no room for that.
  * The reserve is freed for it when the disk is nearly full, and made anew before the journal serves.
  */
-async function reopenForWriting(reader: Database, paths: ImagePaths, options: JournalOptions, seen: JournalEnd): Promise<Database | undefined> {
+async function reopenForWriting(
+  reader: Database,
+  paths: ImagePaths,
+  options: JournalOptions,
+  seen: JournalEnd,
+): Promise<Database | undefined> {
   await reader.close();
   if (!(await hasRoom(paths.root, options.writeBufferBytes))) return undefined;
   if (await needsReserve(paths.root, options.writeBufferBytes)) freeReserve(paths.reserve);
@@ -181,5 +217,8 @@ async function reopenForWriting(reader: Database, paths: ImagePaths, options: Jo
 async function expectSameEnd(db: Database, paths: ImagePaths, seen: JournalEnd): Promise<void> {
   const end = (await readMetaOf(db))?.end;
   if (end?.groups === seen.groups && end.seq === seen.seq) return;
-  throw new TelosError('DAMAGED', `the journal in ${paths.journal} ended at turn ${seen.seq} when read, and at turn ${end?.seq ?? 'unknown'} when opened for writing`);
+  throw new TelosError(
+    'DAMAGED',
+    `the journal in ${paths.journal} ended at turn ${seen.seq} when read, and at turn ${end?.seq ?? 'unknown'} when opened for writing`,
+  );
 }

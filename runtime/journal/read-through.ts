@@ -3,7 +3,7 @@
  * to be read, every key with its own CRC.
  */
 import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setImmediate as nextTick } from 'node:timers/promises';
 import { TelosError } from '../../protocol/index.js';
 import { errnoOf } from '../image/index.js';
@@ -27,6 +27,8 @@ interface Damage {
 export interface TableOptions extends Damage {
   /** Awaited between the pieces that are read. */
   readonly pause?: () => Promise<void>;
+  /** The database is open for writing: compaction may replace a table meanwhile. */
+  readonly replaced?: boolean;
 }
 
 export interface RowOptions extends Damage {
@@ -45,13 +47,17 @@ const NUMERIC: Record<string, number> = { j: 9, q: 9, l: 9, d: 17, t: 17, s: 17 
 /** Separators in an index may be shortened keys, with RocksDB's own suffix or without. */
 function nameKey(key: Uint8Array): string {
   const length = NUMERIC[String.fromCharCode(key[0] ?? 0)];
-  return describeKey(length === undefined ? key.filter((byte) => byte >= 0x20 && byte < 0x7f) : key.subarray(0, length));
+  return describeKey(
+    length === undefined ? key.filter((byte) => byte >= 0x20 && byte < 0x7f) : key.subarray(0, length),
+  );
 }
 
 /** Tables that the database lives on: others are left over from a crash, and may be torn. */
 function liveTables(db: Database): string[] {
   const listing = db.property('rocksdb.sstables');
-  return [...listing.matchAll(/^ *(\d+):\d+\[/gm)].map(([, number]) => join(db.location, `${(number as string).padStart(6, '0')}.sst`));
+  return [...listing.matchAll(/^ *(\d+):\d+\[/gm)].map(([, number]) =>
+    join(db.location, `${(number as string).padStart(6, '0')}.sst`),
+  );
 }
 
 /**
@@ -65,12 +71,20 @@ export async function checkTables(db: Database, options: TableOptions = {}): Pro
     try {
       await checkTableFile(path, { nameKey, pause: () => options.pause?.() });
     } catch (error) {
-      if (errnoOf(error) === 'ENOENT') continue; // compaction has replaced it meanwhile
-      report(error instanceof TelosError ? error : new TelosError('STORAGE_FAILED', `could not read ${path}: ${String(error)}`), options);
+      if (errnoOf(error) === 'ENOENT' && options.replaced === true) continue;
+      report(unreadable(path, error), options);
       whole = false;
     }
   }
   return whole;
+}
+
+function unreadable(path: string, error: unknown): TelosError {
+  if (errnoOf(error) === 'ENOENT')
+    return new TelosError('DAMAGED', `${path} is missing`, { details: { file: basename(path) } });
+  return error instanceof TelosError
+    ? error
+    : new TelosError('STORAGE_FAILED', `could not read ${path}: ${String(error)}`, { cause: error });
 }
 
 /** Logs that the database has still to read when it opens. */
@@ -91,7 +105,7 @@ export async function checkLogs(db: Database, options: Damage = {}): Promise<boo
     try {
       await checkLogFile(path, i === logs.length - 1);
     } catch (error) {
-      report(error instanceof TelosError ? error : new TelosError('STORAGE_FAILED', `could not read ${path}: ${String(error)}`), options);
+      report(unreadable(path, error), options);
       whole = false;
     }
   }

@@ -55,7 +55,15 @@ export type HistoryRecord = Seq[];
 /** `n` */
 export type NameRecord = [oid: Oid, attempt: Attempt];
 /** `q`: `cause` is the turn that sent it. */
-export type OutboxRecord = [target: Oid, selector: string, args: Bytes, cause: Seq, sender: string, trace: string, time: number];
+export type OutboxRecord = [
+  target: Oid,
+  selector: string,
+  args: Bytes,
+  cause: Seq,
+  sender: string,
+  trace: string,
+  time: number,
+];
 /** `t` */
 export type TimerRecord = OutboxRecord;
 /** `d` with no > 0. */
@@ -63,7 +71,14 @@ export type ReplyRecord = [seq: Seq, ok: boolean, body: Content, error: WireErro
 /** `d` with no = 0. */
 export type SessionRecord = [lastHeard: number, lowest: number, key: string, agent: string];
 /** `l`: the message, why it was given up, and its history: [time, what happened] each. */
-export type DeadLetterRecord = [message: OutboxRecord, error: WireError, history: [time: number, event: string][], session: SessionId, no: number, origin: Origin];
+export type DeadLetterRecord = [
+  message: OutboxRecord,
+  error: WireError,
+  history: [time: number, event: string][],
+  session: SessionId,
+  no: number,
+  origin: Origin,
+];
 /** `s` */
 export type StrikesRecord = [count: number, history: [time: number, event: string][]];
 /** `k`: `token`: SHA-256 of the token, hex. */
@@ -74,6 +89,7 @@ export const encodeRecord = (record: unknown): Buffer => pack(record);
 /** @throws TelosError DAMAGED when the bytes are no record */
 export function decodeRecord<T extends unknown[]>(bytes: Uint8Array, what: string): T {
   const value = unpack(bytes);
-  if (!Array.isArray(value)) throw new TelosError('DAMAGED', `${what} holds ${typeof value} where a record is expected`);
+  if (!Array.isArray(value))
+    throw new TelosError('DAMAGED', `${what} holds ${typeof value} where a record is expected`);
   return value as T;
 }

@@ -2,7 +2,18 @@
  * What turns do to objects, from their commit records alone: for verify and history. The kernel applies turns to its own state
  * (kernel/commit.ts); that both agree is what verify shows.
  */
-import { ABSENT, applyPatch, unpack, WRITE, type Attempt, type CommitBody, type Content, type Oid, type SlotRow, type SlotWrite } from '../../protocol/index.js';
+import {
+  ABSENT,
+  applyPatch,
+  unpack,
+  WRITE,
+  type Attempt,
+  type CommitBody,
+  type Content,
+  type Oid,
+  type SlotRow,
+  type SlotWrite,
+} from '../../protocol/index.js';
 import type { ObjectRecord, TurnRecord } from './records.js';
 
 /** Its shape changes when a name comes or goes. */
@@ -26,7 +37,11 @@ export const blankObject = (): ReplayedObject => ({ exists: false, shape: ABSENT
 export function objectFrom([, shape, parents, rows]: ObjectRecord): ReplayedObject {
   const object: ReplayedObject = { exists: true, shape, parents, slots: new Map() };
   for (let i = 0; i < rows.length; i += 4) {
-    object.slots.set(rows[i] as string, { attempt: rows[i + 1] as Attempt, version: rows[i + 2] as number, content: rows[i + 3] as Content });
+    object.slots.set(rows[i] as string, {
+      attempt: rows[i + 1] as Attempt,
+      version: rows[i + 2] as number,
+      content: rows[i + 3] as Content,
+    });
   }
   return object;
 }
@@ -73,7 +88,8 @@ export function applyTurnTo(object: ReplayedObject, oid: Oid, turn: TurnRecord, 
     object.exists = true;
     object.shape = attempt;
   }
-  for (const [written, writes] of body[3]) if (written === oid) for (const write of writes) applyWrite(object, write, attempt);
+  for (const [written, writes] of body[3])
+    if (written === oid) for (const write of writes) applyWrite(object, write, attempt);
   if (oid === LOBBY_OID && namesCameOrWent(turn, body)) object.shape = attempt;
 }
 
@@ -100,7 +116,9 @@ export function difference(snapshot: ReplayedObject, replayed: ReplayedObject): 
     if (!sameContent(other.content, content)) return `slot ${slot} has another content than the turns say`;
   }
   for (const slot of snapshot.slots.keys()) if (!replayed.slots.has(slot)) return `slot ${slot} was never written`;
-  if (snapshot.shape !== replayed.shape) return `its shape is of attempt ${snapshot.shape}, the turns say ${replayed.shape}`;
-  if (snapshot.parents !== replayed.parents) return `its parents are of attempt ${snapshot.parents}, the turns say ${replayed.parents}`;
+  if (snapshot.shape !== replayed.shape)
+    return `its shape is of attempt ${snapshot.shape}, the turns say ${replayed.shape}`;
+  if (snapshot.parents !== replayed.parents)
+    return `its parents are of attempt ${snapshot.parents}, the turns say ${replayed.parents}`;
   return undefined;
 }

@@ -71,7 +71,8 @@ export function journalBytes(dir: string): number {
 }
 
 /** What must be free besides the reserve: a compaction writes its tables before it deletes those that they replace. */
-const workBytes = (dir: string, writeBufferBytes: number): number => writeBufferBytes + Math.min(journalBytes(dir), COMPACTION_BUFFERS * writeBufferBytes);
+const workBytes = (dir: string, writeBufferBytes: number): number =>
+  writeBufferBytes + Math.min(journalBytes(dir), COMPACTION_BUFFERS * writeBufferBytes);
 
 /** V1: may the journal be opened for writing? */
 export async function hasRoom(dir: string, writeBufferBytes: number): Promise<boolean> {
@@ -111,5 +112,8 @@ export async function roomAgain(dir: string, writeBufferBytes: number): Promise<
 
 export function diskFull(dir: string, writeBufferBytes: number): TelosError {
   const needed = Math.ceil((reserveBytes(writeBufferBytes) + workBytes(dir, writeBufferBytes)) / 2 ** 20);
-  return new TelosError('DISK_FULL', `there is no room on the volume of ${dir}: the image needs ${needed} MiB besides its data`);
+  return new TelosError(
+    'DISK_FULL',
+    `there is no room on the volume of ${dir}: the image needs ${needed} MiB besides its data`,
+  );
 }

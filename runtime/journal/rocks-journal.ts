@@ -16,11 +16,13 @@ import { checkTables } from './read-through.js';
 import type { Database } from './rocksdb.js';
 import { describeKey, openValue } from './seal.js';
 import type { UncheckedLives } from './unchecked-lives.js';
+import { WriteWatch } from './write-watch.js';
 
 /** Between two pieces of a table that is checked while the journal serves. */
 const PAUSE_MS = 4;
 
 export interface JournalParts {
+  readonly dir: string;
   readonly db: Database;
   /** Null when nothing is to be written at all. */
   readonly head: HeadFile | null;
@@ -37,6 +39,7 @@ export interface JournalParts {
 export class RocksJournal implements JournalPort {
   readonly identity: ImageIdentity;
   readonly #parts: JournalParts;
+  readonly #watch: WriteWatch;
   readonly #timer: NodeJS.Timeout | undefined;
   #end: JournalEnd;
   #appends = 0;
@@ -51,9 +54,16 @@ export class RocksJournal implements JournalPort {
     this.#parts = parts;
     this.#end = meta.end;
     this.#broken = parts.refusal;
-    this.identity = { imageId: meta.imageId, generation: meta.generation, incarnation, endSeq: meta.end.seq, chain: meta.end.chain };
+    this.#watch = new WriteWatch(parts.db, parts.dir, options.writeBufferBytes);
+    this.identity = {
+      imageId: meta.imageId,
+      generation: meta.generation,
+      incarnation,
+      endSeq: meta.end.seq,
+      chain: meta.end.chain,
+    };
     if (parts.head !== null) {
-      this.#timer = setInterval(() => this.#syncHead(), options.headSyncMs);
+      this.#timer = setInterval(() => this.#tick(), options.headSyncMs);
       this.#timer.unref();
     }
     if (parts.unchecked !== null && options.readOnly !== true) this.#checkInBackground(parts.unchecked);
@@ -73,7 +83,8 @@ export class RocksJournal implements JournalPort {
   async #append(group: GroupWrite): Promise<void> {
     const sealed = sealGroup(this.#end, group);
     try {
-      await this.#parts.db.write(sealed.puts, sealed.deletes);
+      await this.#watch.makeSure(sealed.bytes);
+      await this.#watch.watch(this.#parts.db.write(sealed.puts, sealed.deletes));
       this.#end = sealed.end;
       this.#parts.head?.write(sealed.end);
     } catch (error) {
@@ -104,7 +115,11 @@ export class RocksJournal implements JournalPort {
     try {
       await this.#parts.db.getMany([key]);
     } catch (cause) {
-      throw new TelosError('DAMAGED', `${describeKey(key)} can not be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+      throw new TelosError(
+        'DAMAGED',
+        `${describeKey(key)} can not be read: ${cause instanceof Error ? cause.message : String(cause)}`,
+        { cause },
+      );
     }
   }
 
@@ -115,7 +130,9 @@ export class RocksJournal implements JournalPort {
 
   raiseIncarnation(): Promise<number> {
     const { head, refusal } = this.#parts;
-    return head === null ? Promise.reject(refusal ?? new TelosError('READ_ONLY', 'the journal has no head')) : head.raiseIncarnation();
+    return head === null
+      ? Promise.reject(refusal ?? new TelosError('READ_ONLY', 'the journal has no head'))
+      : head.raiseIncarnation();
   }
 
   /** RocksDB shows its count of syncs rounded to thousands from 10,000 on. */
@@ -135,25 +152,27 @@ export class RocksJournal implements JournalPort {
     await this.#checking;
     this.#broken ??= new TelosError('STORAGE_FAILED', 'the journal is closed');
     try {
-      await this.#parts.db.close();
+      if (!this.#watch.gaveUp) await this.#parts.db.close();
       await this.#parts.head?.close();
     } finally {
       this.#parts.lock.release();
     }
   }
 
-  #syncHead(): void {
-    this.#parts.head?.sync().catch((error: unknown) => {
+  #tick(): void {
+    const failed = (error: unknown): void => {
       this.#broken ??= TelosError.from(error, 'STORAGE_FAILED');
-      this.#parts.options.log?.('error', 'head.syncFailed', { error: String(error) });
-    });
+      this.#parts.options.log?.('error', 'journal.tickFailed', { error: String(error) });
+    };
+    this.#parts.head?.sync().catch(failed);
+    this.#watch.look().catch(failed);
   }
 
   #checkInBackground(unchecked: UncheckedLives): void {
     const { db, options } = this.#parts;
     const stopped = (): boolean => this.#closed !== null;
     unchecked.begin();
-    this.#checking = checkTables(db, { stopped, pause: () => sleep(PAUSE_MS, undefined, { ref: false }) }).then(
+    this.#checking = checkTables(db, { stopped, pause: () => sleep(PAUSE_MS), replaced: true }).then(
       () => {
         unchecked.done();
         options.log?.('info', 'journal.tablesChecked', { complete: !stopped() });

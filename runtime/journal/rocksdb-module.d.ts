@@ -32,7 +32,11 @@ declare module 'rocksdb' {
   export interface RocksDb {
     open(options: OpenOptions, callback: Callback): void;
     close(callback: Callback): void;
-    getMany(keys: readonly Buffer[], options: { fillCache?: boolean }, callback: Callback<(Buffer | undefined)[]>): void;
+    getMany(
+      keys: readonly Buffer[],
+      options: { fillCache?: boolean },
+      callback: Callback<(Buffer | undefined)[]>,
+    ): void;
     batch(operations: readonly Operation[], options: { sync: boolean }, callback: Callback): void;
     iterator(options: IteratorOptions): RocksIterator;
     getProperty(property: string): string;

@@ -64,7 +64,10 @@ export async function openDatabase(location: string, options: DatabaseOptions, m
 }
 
 /** Runs a call of the add-on, which tells its end by a callback. */
-function callback<R = void>(doing: string, call: (done: (error: Error | null | undefined, result: R) => void) => void): Promise<R> {
+function callback<R = void>(
+  doing: string,
+  call: (done: (error: Error | null | undefined, result: R) => void) => void,
+): Promise<R> {
   return new Promise((resolve, reject) => {
     call((error, result) => (error ? reject(databaseError(error, doing)) : resolve(result)));
   });
@@ -86,12 +89,16 @@ export class Database {
     const operations: Operation[] = [];
     for (const [key, value] of puts) operations.push({ type: 'put', key: onlyBuffer(key), value: onlyBuffer(value) });
     for (const key of deletes) operations.push({ type: 'del', key: onlyBuffer(key) });
-    return this.#track(callback(`write to ${this.location}`, (done) => this.#db.batch(operations, { sync: true }, done)));
+    return this.#track(
+      callback(`write to ${this.location}`, (done) => this.#db.batch(operations, { sync: true }, done)),
+    );
   }
 
   /** `fillCache` false for reads that pass over everything once. */
   getMany(keys: readonly Key[], fillCache = true): Promise<(Buffer | undefined)[]> {
-    return this.#track(callback(`read from ${this.location}`, (done) => this.#db.getMany(keys.map(onlyBuffer), { fillCache }, done)));
+    return this.#track(
+      callback(`read from ${this.location}`, (done) => this.#db.getMany(keys.map(onlyBuffer), { fillCache }, done)),
+    );
   }
 
   page(range: KeyRange, limit: number): Promise<[Key, Buffer][]> {
@@ -131,7 +138,10 @@ export class Database {
   }
 }
 
-function readAll(iterator: RocksIterator, done: (error: Error | null | undefined, rows: [Key, Buffer][]) => void): void {
+function readAll(
+  iterator: RocksIterator,
+  done: (error: Error | null | undefined, rows: [Key, Buffer][]) => void,
+): void {
   const rows: [Key, Buffer][] = [];
   const step = (error: Error | null | undefined, key?: Buffer, value?: Buffer): void => {
     if (error) return done(error, rows);

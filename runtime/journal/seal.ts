@@ -10,7 +10,7 @@ import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { TelosError } from '../../protocol/index.js';
 import { fieldsOf, historyOf, textOf } from './keys.js';
-import type { GroupWrite, Key } from './port.js';
+import type { GroupWrite } from './port.js';
 
 export const CHAIN_BYTES = 32;
 const CRC_BYTES = 4;
@@ -18,7 +18,8 @@ const RECORD_LETTER = 0x6a;
 
 export const EMPTY_CHAIN: Buffer = Buffer.alloc(CHAIN_BYTES);
 
-export const nextChain = (chain: Uint8Array, record: Uint8Array): Buffer => createHash('sha256').update(chain).update(record).digest();
+export const nextChain = (chain: Uint8Array, record: Uint8Array): Buffer =>
+  createHash('sha256').update(chain).update(record).digest();
 
 const isRecordKey = (key: Uint8Array): boolean => key[0] === RECORD_LETTER;
 
@@ -36,7 +37,8 @@ function sealed(key: Uint8Array, parts: readonly Uint8Array[]): Buffer {
 }
 
 export const sealValue = (key: Uint8Array, value: Uint8Array): Buffer => sealed(key, [value]);
-export const sealRecord = (key: Uint8Array, record: Uint8Array, chain: Uint8Array): Buffer => sealed(key, [record, chain]);
+export const sealRecord = (key: Uint8Array, record: Uint8Array, chain: Uint8Array): Buffer =>
+  sealed(key, [record, chain]);
 
 /** Bytes under the CRC. @throws TelosError DAMAGED naming the key */
 function checked(key: Uint8Array, stored: Buffer): Buffer {
@@ -91,7 +93,11 @@ export function describeKey(key: Uint8Array): string {
 export function checkOrder(endSeq: number, group: GroupWrite): void {
   const { record, firstSeq, lastSeq } = group;
   const follows = record === null ? lastSeq === endSeq : firstSeq === endSeq + 1 && lastSeq >= firstSeq;
-  if (!follows) throw new TelosError('INTERNAL', `group of turns ${firstSeq} to ${lastSeq} was appended to a journal that ends at turn ${endSeq}`);
+  if (!follows)
+    throw new TelosError(
+      'INTERNAL',
+      `group of turns ${firstSeq} to ${lastSeq} was appended to a journal that ends at turn ${endSeq}`,
+    );
 }
 
 /** A plain Uint8Array would be stored by RocksDB as the text of its numbers. */

@@ -119,7 +119,8 @@ class Window {
   }
 
   async fill(offset: number, length: number): Promise<Buffer> {
-    if (offset < 0 || offset + length > this.size) throw new RangeError(`a block at ${offset} of ${length} bytes lies outside the file`);
+    if (offset < 0 || offset + length > this.size)
+      throw new RangeError(`a block at ${offset} of ${length} bytes lies outside the file`);
     await this.pause();
     const bytes = Buffer.allocUnsafe(Math.min(Math.max(length, READ_BYTES), this.size - offset));
     let end = 0;
@@ -142,7 +143,9 @@ async function checkedBlock(file: Window, { offset, size }: Handle): Promise<Buf
 
 function checkSum(bytes: Buffer, offset: number, size: number): void {
   if (maskedCrc(bytes.subarray(0, size + 1)) === bytes.readUInt32LE(size + 1)) return;
-  throw new RangeError(`the block at ${offset} of ${size} bytes does not have the content that was written: its checksum differs`);
+  throw new RangeError(
+    `the block at ${offset} of ${size} bytes does not have the content that was written: its checksum differs`,
+  );
 }
 
 async function contentOf(file: Window, handle: Handle): Promise<Uint8Array> {
@@ -156,10 +159,12 @@ async function contentOf(file: Window, handle: Handle): Promise<Uint8Array> {
 
 async function readFooter(file: Window): Promise<{ metaindex: Handle; index: Handle; format: number }> {
   const footer = await file.fill(file.size - FOOTER_BYTES, FOOTER_BYTES);
-  if (footer.readBigUInt64LE(FOOTER_BYTES - 8) !== MAGIC || footer[0] !== CRC32C) throw new RangeError('its footer is not that of a table');
+  if (footer.readBigUInt64LE(FOOTER_BYTES - 8) !== MAGIC || footer[0] !== CRC32C)
+    throw new RangeError('its footer is not that of a table');
   const cursor = new Cursor(Uint8Array.from(footer.subarray(1, HANDLES_END)));
   const [metaindex, index] = [cursor.handle(), cursor.handle()];
-  if (cursor.bytes.subarray(cursor.at).some((byte) => byte !== 0)) throw new RangeError('its footer holds more than two handles');
+  if (cursor.bytes.subarray(cursor.at).some((byte) => byte !== 0))
+    throw new RangeError('its footer holds more than two handles');
   return { metaindex, index, format: footer.readUInt32LE(HANDLES_END) };
 }
 
@@ -173,7 +178,9 @@ async function checkBlocks(file: Window, nameKey: (key: Uint8Array) => string): 
   let before: Uint8Array | undefined;
   for (const handle of all) {
     if (handle.offset !== end) throw new RangeError(`a block is missing at ${end}`);
-    const bytes = file.peek(handle.offset, handle.size + TRAILER_BYTES) ?? (await file.fill(handle.offset, handle.size + TRAILER_BYTES));
+    const bytes =
+      file.peek(handle.offset, handle.size + TRAILER_BYTES) ??
+      (await file.fill(handle.offset, handle.size + TRAILER_BYTES));
     try {
       checkSum(bytes, handle.offset, handle.size);
     } catch (error) {
@@ -204,7 +211,10 @@ export async function checkTableFile(path: string, check: TableCheck): Promise<v
     await checkBlocks(new Window(file, (await file.stat()).size, check.pause), check.nameKey);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    throw new TelosError('DAMAGED', `table ${path} is damaged: ${error.message}`, { details: { file: basename(path) }, cause: error });
+    throw new TelosError('DAMAGED', `table ${path} is damaged: ${error.message}`, {
+      details: { file: basename(path) },
+      cause: error,
+    });
   } finally {
     await file.close();
   }

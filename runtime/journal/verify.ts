@@ -52,7 +52,9 @@ class Problems {
   };
 
   all(): Problem[] {
-    return this.#more === 0 ? this.list : [...this.list, { place: 'image', message: `${this.#more} more problems are not listed` }];
+    return this.#more === 0
+      ? this.list
+      : [...this.list, { place: 'image', message: `${this.#more} more problems are not listed` }];
   }
 }
 
@@ -84,7 +86,8 @@ async function noting<R>(report: Report, place: string, check: () => Promise<R> 
 async function verifyLocked(paths: ImagePaths, options: VerifyOptions): Promise<VerifyReport> {
   const problems = new Problems();
   const head = await noting(problems.add, 'head', () => readHead(paths.head));
-  for (const slot of head?.damaged ?? []) problems.add('head', `slot ${slot} of ${paths.head} does not have the content that was written`);
+  for (const slot of head?.damaged ?? [])
+    problems.add('head', `slot ${slot} of ${paths.head} does not have the content that was written`);
   const ledger = new Ledger(problems.add);
   const db = await noting(problems.add, 'journal', () => openDatabase(paths.journal, options, 'read'));
   try {
@@ -102,9 +105,17 @@ function placeOf({ details }: TelosError): string {
   return typeof file === 'string' ? `journal/${file}` : 'journal';
 }
 
-async function verifyDatabase(db: Database, paths: ImagePaths, head: HeadContent | undefined, ledger: Ledger, report: Report, options: VerifyOptions): Promise<void> {
+async function verifyDatabase(
+  db: Database,
+  paths: ImagePaths,
+  head: HeadContent | undefined,
+  ledger: Ledger,
+  report: Report,
+  options: VerifyOptions,
+): Promise<void> {
   const damaged = (error: TelosError): void => report(placeOf(error), error.message);
-  if (!(await checkTables(db, { damaged }))) return report('journal', 'its keys were not read, since RocksDB can not read a damaged table');
+  if (!(await checkTables(db, { damaged })))
+    return report('journal', 'its keys were not read, since RocksDB can not read a damaged table');
   await checkLogs(db, { damaged });
   const meta = await noting(report, 'meta', () => readMetaOf(db));
   if (meta === undefined) report('meta', `the journal in ${paths.journal} has lost its meta fields`);
@@ -116,5 +127,7 @@ async function verifyDatabase(db: Database, paths: ImagePaths, head: HeadContent
   await noting(report, 'journal', () => readRows(db, { each, damaged }));
   ledger.finish();
   const onTurns = (done: number): void => options.onProgress?.('replaying', done, ledger.turns);
-  await noting(report, 'journal', () => auditObjects(db, { bytes: journalBytes(paths.root), mark: ledger.mark, report, onTurns }));
+  await noting(report, 'journal', () =>
+    auditObjects(db, { bytes: journalBytes(paths.root), mark: ledger.mark, report, onTurns }),
+  );
 }
