@@ -37,7 +37,7 @@ const argumentsOf = ({ image, port, hosts }: UpOptions): string[] => [
 function launch(options: UpOptions, stdio: StdioOptions, extra: string[] = []): ChildProcess {
   return spawn(process.execPath, [...argumentsOf(options), ...extra], {
     stdio,
-    detached: process.platform !== 'win32',
+    detached: true,
     windowsHide: true,
   });
 }

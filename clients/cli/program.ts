@@ -1,11 +1,10 @@
 /** The command line: names, arguments and help of all commands. What they do is in the files beside. */
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { TelosError } from '../../protocol/index.js';
-import { runRepl } from '../repl/index.js';
 import { send, settleLetter, undo, type SendFlags } from './act.js';
 import { Context, fail, type CommonOptions } from './context.js';
 import { deadLetters, history, inspect, journal, runTool, status, verify, type JournalFlags } from './look.js';
-import { down, up, type UpFlags } from './up.js';
+import { down, session, up, type UpFlags } from './up.js';
 
 function whole(text: string): number {
   const value = Number(text);
@@ -66,7 +65,7 @@ function serving(program: Command): void {
     'again every second',
   );
   runs(look, (context, _args, flags: { watch?: boolean }) => status(context, flags.watch === true));
-  runs(leaf(program, 'repl', 'live session on a running image'), (context) => runRepl({ image: context.dir }));
+  runs(leaf(program, 'repl', 'live session on a running image'), (context) => session(context));
 }
 
 function messages(program: Command): void {

@@ -31,7 +31,7 @@ async function inForeground(options: UpOptions, onLine: (line: string) => void):
 
 /** A session on the image, which is started for it if nobody serves it yet, and then stopped at its end. */
 async function upWithRepl(context: Context, options: UpOptions): Promise<void> {
-  if (isServed(context.dir)) return runRepl({ image: context.dir });
+  if (isServed(context.dir)) return session(context);
   const guardian = OwnGuardian.start(options, (line) => {
     if (line.startsWith('telos ready ')) context.print(line);
   });
@@ -43,14 +43,29 @@ async function upWithRepl(context: Context, options: UpOptions): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
   if (!process.stdin.isTTY) process.on('SIGINT', stop);
   await guardian.ready();
+  const early = guardian.exited.then(() => true);
   let code = 0;
   try {
     await runRepl({ image: context.dir, owned: true, until: guardian.exited });
   } finally {
-    code = await guardian.stop();
+    if (!interrupted && (await Promise.race([early, false]))) code = 1;
+    code = (await guardian.stop()) || code;
   }
-  if (interrupted || code !== 0) process.exitCode = code === 0 ? 130 : code;
-  process.exit();
+  await leave(interrupted ? 130 : code);
+}
+
+/** A session on an image that others serve. */
+export async function session(context: Context): Promise<void> {
+  await runRepl({ image: context.dir });
+  await leave(0);
+}
+
+/** Ends this process, whatever timers and sockets the user's lines have left open. */
+async function leave(code: number): Promise<never> {
+  for (const stream of [process.stdout, process.stderr]) {
+    await new Promise<void>((resolve) => void stream.write('', () => resolve()));
+  }
+  process.exit(code);
 }
 
 const DOWN_MS = 30_000;

@@ -30,7 +30,8 @@ export async function runRepl({ image, owned = false, until }: ReplOptions): Pro
       terminal = new Terminal(session, { imageDir, historyLines, owned, ...(until && { until }) });
       await terminal.run();
     } else {
-      await runLines(session, { input: process.stdin, output: process.stdout, errors: process.stderr });
+      const lines = runLines(session, { input: process.stdin, output: process.stdout, errors: process.stderr });
+      await (until === undefined ? lines : Promise.race([lines, until]));
     }
   } finally {
     terminal = null;
