@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { TelosError, type Oid, type Seq } from '../protocol/index.js';
+import { TelosError, type Seq } from '../protocol/index.js';
 import {
   keys,
   prefixRange,
