@@ -84,7 +84,7 @@ export class Disk {
   page(range: KeyRange, limit: number, done: (rows: Rows) => void): void {
     this.#later(this.random.unit(), () => {
       const rows = this.store.page(range, limit);
-      this.#later(this.random.unit(), () => done(rows as Rows));
+      this.#later(this.random.unit(), () => done(rows));
     });
   }
 

@@ -3,6 +3,7 @@ import type { FromHost, ToHost } from '../../protocol/envelope.js';
 import { MAGIC, PROTOCOL_VERSION } from '../../protocol/frames.js';
 import { ModelHost } from './model-host.js';
 import { SimProcess } from './process.js';
+import type { SimKernel } from './sim-kernel.js';
 import { GreetingLink } from './sim-link.js';
 import type { World } from './world.js';
 
@@ -22,7 +23,7 @@ export class SimHost extends SimProcess {
   constructor(
     private readonly world: World,
     readonly birth: HostBirth,
-    parent: SimProcess,
+    parent: SimKernel,
   ) {
     super(birth.name, world.clock);
     this.host = new ModelHost(
@@ -45,7 +46,7 @@ export class SimHost extends SimProcess {
     this.after(world.random.between(5, 40), () => this.#greet(parent));
   }
 
-  #greet(parent: SimProcess): void {
+  #greet(parent: SimKernel): void {
     const role = this.birth.quarantine ? 'quarantine' : 'host';
     this.#link = new GreetingLink(this, this.world.config.link, 'worker', this.world.random.unit, {
       connect: () => this.world.connect(this, parent),

@@ -6,7 +6,6 @@
 import { unpack } from '../../protocol/codec.js';
 import {
   T,
-  type Ask,
   type Envelope,
   type FromClient,
   type FromHost,
@@ -144,7 +143,7 @@ export class SimKernel extends SimProcess {
   #fromClient(peer: number, envelope: FromClient): void {
     const session = this.#sessions.get(peer);
     if (envelope[0] === T.ASK && session !== undefined) {
-      const [, no, , , , , , args] = envelope as Ask;
+      const [, no, , , , , , args] = envelope;
       this.world.history.asks.push({ session, no, token: decodeScript(args)[0] });
     }
     this.world.trace(() => `from client ${peer} session ${session ?? 0} ${show(envelope)}`);

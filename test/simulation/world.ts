@@ -155,10 +155,10 @@ export class World {
   }
 
   /** A wire to a kernel that serves, which takes it before any frame comes. */
-  connect(near: SimProcess, far: SimProcess | null): Wire | null {
+  connect(near: SimProcess, far: SimKernel | null): Wire | null {
     if (far === null || far.mode === 'dead') return null;
     const wire = new Wire(this.clock, this.random, near, far);
-    far.do(() => (far as SimKernel).accept(wire));
+    far.do(() => far.accept(wire));
     return wire;
   }
 
