@@ -43,12 +43,16 @@ async function upWithRepl(context: Context, options: UpOptions): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
   if (!process.stdin.isTTY) process.on('SIGINT', stop);
   await guardian.ready();
-  const early = guardian.exited.then(() => true);
+  let ended = false;
+  const until = guardian.exited.then(() => {
+    ended = true;
+  });
   let code = 0;
   try {
-    await runRepl({ image: context.dir, owned: true, until: guardian.exited });
+    await runRepl({ image: context.dir, owned: true, until });
   } finally {
-    if (!interrupted && (await Promise.race([early, false]))) code = 1;
+    // An image that has ended before its session did not end as it should, even if it did so in order.
+    if (ended && !interrupted) code = 1;
     code = (await guardian.stop()) || code;
   }
   await leave(interrupted ? 130 : code);
