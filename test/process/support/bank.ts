@@ -111,14 +111,6 @@ export function stopLoad(driver: Driver): Promise<Load> {
   });
 }
 
-/** Moves answered so far, while the load goes on. */
-export function answeredSoFar(driver: Driver): Promise<number> {
-  return driver.run<number>(() => {
-    const { load } = (globalThis as Record<string, unknown>)['bankLoad'] as { load: Load };
-    return Object.values(load.answered).reduce((sum, n) => sum + n, 0);
-  });
-}
-
 /** All accounts as one turn sees them. */
 export function readBooks(driver: Driver, names: readonly string[]): Promise<Books> {
   return driver.run<Books>(async (image: RemoteImage, accounts: string[]) => {
