@@ -59,7 +59,8 @@ export function prepare() {
     process.stderr.write('installing packages …\n');
     // Not `npm ci`: it refuses a lock file that was made where a registry lacks the optional binaries of other systems. This takes the
     // versions of the lock file as well, and leaves it as it is.
-    if (!npm(['install', '--no-save', '--no-fund', '--no-audit'], 2)) fail('`npm install` failed: see its messages above');
+    if (!npm(['install', '--no-save', '--no-fund', '--no-audit'], 2))
+      fail('`npm install` failed: see its messages above');
   }
   const compiler = path('node_modules', 'typescript', 'lib', 'tsc.js');
   if (!run(process.execPath, [compiler, '-p', path('tsconfig.build.json')], 2))
