@@ -81,6 +81,7 @@ export class SimKernel extends SimProcess {
   }
 
   override die(heard = true): void {
+    if (this.mode === 'dead') return;
     super.die(heard);
     this.world.disk.kill();
   }
