@@ -21,17 +21,30 @@ export class To {
 }
 export const to = (oid: string): To => new To(oid);
 
-const options = { place: 'genesis', maxBytes: 1 << 20, maxDepth: 32, refOf: (value: object) => (value instanceof To ? value.oid : undefined) };
+const options = {
+  place: 'genesis',
+  maxBytes: 1 << 20,
+  maxDepth: 32,
+  refOf: (value: object) => (value instanceof To ? value.oid : undefined),
+};
 const encode = (value: unknown): Content => encodeContent(value, options);
 
 /** Slots in the order of their creation: parent, documentation, data, methods, primitives. */
-export function slotsOf({ parent, doc, data = {}, methods = {}, primitives = {} }: Definition): [slot: string, content: Content][] {
+export function slotsOf({
+  parent,
+  doc,
+  data = {},
+  methods = {},
+  primitives = {},
+}: Definition): [slot: string, content: Content][] {
   const docs: Record<string, string> = { self: doc };
-  for (const [slot, [, text]] of [...Object.entries(data), ...Object.entries(methods), ...Object.entries(primitives)]) docs[slot] = text;
+  for (const [slot, [, text]] of [...Object.entries(data), ...Object.entries(methods), ...Object.entries(primitives)])
+    docs[slot] = text;
   const slots: [string, Content][] = parent === null ? [] : [['parent*', encode(to(parent))]];
   slots.push(['documentation', encode(docs)]);
   for (const [slot, [value]] of Object.entries(data)) slots.push([slot, encode(value)]);
-  for (const [slot, [source, description]] of Object.entries(methods)) slots.push([slot, methodContent({ source, author: 'genesis', description })]);
+  for (const [slot, [source, description]] of Object.entries(methods))
+    slots.push([slot, methodContent({ source, author: 'genesis', description })]);
   for (const [slot, [name]] of Object.entries(primitives)) slots.push([slot, primitiveContent(name)]);
   return slots;
 }

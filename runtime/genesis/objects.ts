@@ -11,15 +11,27 @@ const traits: Definition = {
   parent: null,
   doc: 'What every object understands: it is the last parent of all of them.',
   primitives: {
-    clone: ['clone', 'clone({name?, …slots}): a new object with this one as its parent; a name is entered in the lobby. Answers a reference to it.'],
-    setSlot: ['setSlot', 'setSlot(name, value): sets an own slot; a name that ends in * makes a parent slot and takes a reference.'],
-    setMethod: ['setMethod', "setMethod(selector, source, {description?}): sets a method, such as 'async (self, x) => self.total + x'."],
+    clone: [
+      'clone',
+      'clone({name?, …slots}): a new object with this one as its parent; a name is entered in the lobby. Answers a reference to it.',
+    ],
+    setSlot: [
+      'setSlot',
+      'setSlot(name, value): sets an own slot; a name that ends in * makes a parent slot and takes a reference.',
+    ],
+    setMethod: [
+      'setMethod',
+      "setMethod(selector, source, {description?}): sets a method, such as 'async (self, x) => self.total + x'.",
+    ],
     removeSlot: ['removeSlot', 'removeSlot(name): removes an own slot; answers whether there was one.'],
     slots: ['slots', 'slots(): names of the own slots.'],
     parents: ['parents', 'parents(): references to the parents, in the order of look-up.'],
     describe: ['describe', 'describe(): parents, own slots with kind and text, and all selectors that are understood.'],
     history: ['history', 'history(limit?): the turns that wrote this object, latest first.'],
-    doesNotUnderstand_: ['doesNotUnderstand_', 'doesNotUnderstand_(message): sent when look-up fails; the default answers NOT_UNDERSTOOD.'],
+    doesNotUnderstand_: [
+      'doesNotUnderstand_',
+      'doesNotUnderstand_(message): sent when look-up fails; the default answers NOT_UNDERSTOOD.',
+    ],
   },
 };
 
@@ -54,7 +66,10 @@ const pllm: Definition = {
   },
   primitives: {
     infer_: ['mind.infer', 'infer_(prompt, options?): the answer of the model.'],
-    reflectOn_: ['mind.reflectOn', 'reflectOn_(subject): the model looks at a text, an object or a failure and answers what it sees.'],
+    reflectOn_: [
+      'mind.reflectOn',
+      'reflectOn_(subject): the model looks at a text, an object or a failure and answers what it sees.',
+    ],
     fineTuneWith_: ['mind.fineTuneWith', 'fineTuneWith_(examples): trains an adapter on examples.'],
     ask: ['mind.ask', 'ask(text): a question in plain words.'],
   },
@@ -68,7 +83,10 @@ const persona = (name: string, role: string, keep: string, temperature: number):
     role: [role, 'What this persona does in the generative cycle and in talk.'],
     keep_alive: [keep, 'When the governor keeps its model loaded.'],
     temperature: [temperature, 'Spread of the draws: 0 always takes the likeliest token.'],
-    system_prompt: [`You are ${name.toUpperCase()} of TelOS. ${role}`, 'What the model is told about itself before each question.'],
+    system_prompt: [
+      `You are ${name.toUpperCase()} of TelOS. ${role}`,
+      'What the model is told about itself before each question.',
+    ],
   },
 });
 
@@ -110,7 +128,10 @@ const retrievable: Definition = {
   doc: 'Whatever has this one among its parents is found by memory.',
   data: { text: ['', 'The text by which it is found.'] },
   methods: {
-    to_text_chunks: ["async (self) => (typeof self.text === 'string' && self.text !== '' ? [self.text] : [])", 'to_text_chunks(): the texts by which memory indexes this object.'],
+    to_text_chunks: [
+      "async (self) => (typeof self.text === 'string' && self.text !== '' ? [self.text] : [])",
+      'to_text_chunks(): the texts by which memory indexes this object.',
+    ],
   },
 };
 
@@ -176,8 +197,14 @@ const morph: Definition = {
   methods: {
     moveTo_: ['async (self, x, y) => { self.x = x; self.y = y; return self; }', 'moveTo_(x, y): puts it there.'],
     moveBy_: ['async (self, dx, dy) => { self.x += dx; self.y += dy; return self; }', 'moveBy_(dx, dy): moves it.'],
-    resizeTo_: ['async (self, width, height) => { self.width = width; self.height = height; return self; }', 'resizeTo_(width, height): in pixels.'],
-    addMorph_: ['async (self, morph) => { self.submorphs.push(morph); return self; }', 'addMorph_(morph): puts it on this one, on top.'],
+    resizeTo_: [
+      'async (self, width, height) => { self.width = width; self.height = height; return self; }',
+      'resizeTo_(width, height): in pixels.',
+    ],
+    addMorph_: [
+      'async (self, morph) => { self.submorphs.push(morph); return self; }',
+      'addMorph_(morph): puts it on this one, on top.',
+    ],
   },
 };
 
@@ -186,12 +213,23 @@ const covenant: Definition = {
   parent: TRAITS,
   doc: 'What only a person with the author right changes.',
   data: {
-    protected: [[to('#lobby'), to(TRAITS), to(PLLM), to('#covenant')], 'Objects whose existing slots only a person changes.'],
-    protected_slots: [{ all: ['generate'] }, 'Slots that only a person changes, by object; `all` for those of every object.'],
+    protected: [
+      [to('#lobby'), to(TRAITS), to(PLLM), to('#covenant')],
+      'Objects whose existing slots only a person changes.',
+    ],
+    protected_slots: [
+      { all: ['generate'] },
+      'Slots that only a person changes, by object; `all` for those of every object.',
+    ],
     gates: [['parse', 'audit', 'try', 'examples'], 'What a generated method has to pass, in order.'],
     repair_rounds: [4, 'Drafts after the first before a cycle is given up.'],
     pillars: [
-      ['a living image, changed while it runs', 'prototypes instead of classes', 'nothing durable is ever lost', 'what is not understood is learnt'],
+      [
+        'a living image, changed while it runs',
+        'prototypes instead of classes',
+        'nothing durable is ever lost',
+        'what is not understood is learnt',
+      ],
       'What the image is about, in plain words.',
     ],
   },

@@ -6,13 +6,14 @@
  *       to `batch` messages for it.
  *   N3  A handler always answers its next state; one that fails is logged and the actor goes on with the next message.
  */
-import { dispatch, spawn, start, stop, type Ref } from 'nact';
+import { dispatch, spawn, start, stop } from 'nact';
 import type { Oid } from '../../protocol/index.js';
 
 const SIGNAL = 'drain';
+type Actor = Parameters<typeof dispatch>[0];
 
 interface Mailbox<M> {
-  readonly actor: Ref<string>;
+  readonly actor: Actor;
   queue: M[];
   signalled: boolean;
   busy: boolean;
@@ -65,13 +66,13 @@ export class ObjectActors<M> {
   #boxOf(oid: Oid): Mailbox<M> {
     const known = this.#boxes.get(oid);
     if (known !== undefined) return known;
-    const actor = spawn(this.#system, (handled: number) => this.#drain(oid, handled), oid.slice(1), {
+    const actor: Actor = spawn(this.#system, (handled: number) => this.#drain(oid, handled), oid.slice(1), {
       initialState: 0,
       onCrash: (_message: unknown, error: unknown, context: { resume: symbol }) => {
         this.options.failed(oid, error);
         return context.resume;
       },
-    } as never) as Ref<string>;
+    } as never);
     const box: Mailbox<M> = { actor, queue: [], signalled: false, busy: false };
     this.#boxes.set(oid, box);
     return box;
@@ -89,7 +90,8 @@ export class ObjectActors<M> {
     box.busy = true;
     let done = 0;
     try {
-      for (; done < this.options.batch && box.queue.length > 0; done++) await this.options.handle(box.queue.shift() as M);
+      for (; done < this.options.batch && box.queue.length > 0; done++)
+        await this.options.handle(box.queue.shift() as M);
     } finally {
       box.busy = false;
       box.signalled = false;

@@ -6,7 +6,14 @@
  *       verdict came before it.
  *   Q3  A refused attempt leaves nothing in the cache: what it wrote and what it had read stale is dropped, and loaded anew at the next use.
  */
-import { ABSENT, type Attempt, type Changed, type NameState, type ObjectState, type Oid } from '../../protocol/index.js';
+import {
+  ABSENT,
+  type Attempt,
+  type Changed,
+  type NameState,
+  type ObjectState,
+  type Oid,
+} from '../../protocol/index.js';
 import { CachedObject, keepContent, LOBBY, type TurnWrites } from '../turn/index.js';
 import type { ObjectCache } from './cache.js';
 
@@ -61,7 +68,7 @@ export class Commits<J> {
     const before = this.cache.name(name);
     this.cache.putName(name, oid, oid === null ? ABSENT : attempt);
     const lobby = this.cache.peek(LOBBY);
-    if (lobby !== undefined && (before?.[1] ?? null) === null !== (oid === null)) lobby.shape = attempt;
+    if (lobby !== undefined && ((before?.[1] ?? null) === null) !== (oid === null)) lobby.shape = attempt;
   }
 
   #dropWritten({ creates, slots, names }: TurnWrites): void {
@@ -96,7 +103,8 @@ export class Commits<J> {
     for (const [name, oid, attempt] of names) this.cache.putName(name, oid, attempt);
     if (loaded.size === 0) return;
     for (const [attempt, { writes }] of this.#open) {
-      for (const [name, oid] of writes.names) if (loaded.has(name)) this.cache.putName(name, oid, oid === null ? ABSENT : attempt);
+      for (const [name, oid] of writes.names)
+        if (loaded.has(name)) this.cache.putName(name, oid, oid === null ? ABSENT : attempt);
     }
   }
 
@@ -146,7 +154,12 @@ function created(oid: Oid, attempt: Attempt): CachedObject {
   return object;
 }
 
-function write(object: CachedObject, slot: string, content: Parameters<CachedObject['set']>[2] | undefined, attempt: Attempt): void {
+function write(
+  object: CachedObject,
+  slot: string,
+  content: Parameters<CachedObject['set']>[2] | undefined,
+  attempt: Attempt,
+): void {
   if (content === undefined) object.remove(slot, attempt);
   else object.set(slot, attempt, content);
 }

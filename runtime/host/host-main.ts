@@ -2,13 +2,14 @@
 import { holdLifeline, type WorkerConfig } from '../process/index.js';
 import { HostProcess } from './host-process.js';
 
-let host: HostProcess | undefined;
+const life: { host?: HostProcess } = {};
 const lifeline = holdLifeline({
   closed: () => {
-    if (host === undefined) process.exit(0);
-    else host.end(0, 'the kernel is gone');
+    if (life.host === undefined) process.exit(0);
+    else life.host.end(0, 'the kernel is gone');
   },
 });
-host = new HostProcess((await lifeline.configuration) as WorkerConfig);
-process.on('uncaughtException', (error) => host?.fault(error));
+const host = new HostProcess((await lifeline.configuration) as WorkerConfig);
+process.on('uncaughtException', (error) => host.fault(error));
+life.host = host;
 host.start();

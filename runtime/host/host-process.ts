@@ -4,7 +4,18 @@
  * Lives and dies with its kernel: it ends when its life line closes, when the link is lost (the kernel has given it up by then), when it is
  * refused, and when another incarnation of the kernel greets it.
  */
-import { checkToHost, LinkClient, MAGIC, PROTOCOL_VERSION, T, TelosError, type FromHost, type Hello, type ToHost, type Welcome } from '../../protocol/index.js';
+import {
+  checkToHost,
+  LinkClient,
+  MAGIC,
+  PROTOCOL_VERSION,
+  T,
+  TelosError,
+  type FromHost,
+  type Hello,
+  type ToHost,
+  type Welcome,
+} from '../../protocol/index.js';
 import { Compiler, lockdownRealm } from '../compartment/index.js';
 import { createLog, type Log, type WorkerConfig } from '../process/index.js';
 import { Host } from './host.js';
@@ -60,11 +71,15 @@ export class HostProcess {
   start(): void {
     lockdownRealm();
     process.on('unhandledRejection', (reason, promise) => {
-      if (!this.#host.rejectionUnhandled(promise, reason)) this.#log('warn', 'rejection.unhandled', { error: String(reason) });
+      if (!this.#host.rejectionUnhandled(promise, reason))
+        this.#log('warn', 'rejection.unhandled', { error: String(reason) });
     });
     process.on('rejectionHandled', (promise) => this.#host.rejectionHandled(promise));
     this.#link.open();
-    setInterval(() => this.#send([T.HOST_STATS, { ...this.#host.stats(), rss: process.memoryUsage.rss() }]), STATS_MS).unref();
+    setInterval(
+      () => this.#send([T.HOST_STATS, { ...this.#host.stats(), rss: process.memoryUsage.rss() }]),
+      STATS_MS,
+    ).unref();
   }
 
   #hello(): Hello {
@@ -74,7 +89,8 @@ export class HostProcess {
 
   #welcomed(welcome: Welcome): void {
     const incarnation = welcome[2];
-    if (this.#kernelIncarnation !== 0 && this.#kernelIncarnation !== incarnation) this.end(1, `kernel ${incarnation} greets, mine was ${this.#kernelIncarnation}`);
+    if (this.#kernelIncarnation !== 0 && this.#kernelIncarnation !== incarnation)
+      this.end(1, `kernel ${incarnation} greets, mine was ${this.#kernelIncarnation}`);
     this.#kernelIncarnation = incarnation;
   }
 

@@ -15,7 +15,6 @@ import {
   T,
   TelosError,
   VERDICT,
-  type Attempt,
   type CommitBody,
   type FromHost,
   type Oid,
@@ -26,7 +25,15 @@ import {
 } from '../../protocol/index.js';
 import type { Config } from '../../config/index.js';
 import type { CompiledMethod } from '../compartment/index.js';
-import { Engine, firstStaleKey, keysOf, standardPrimitives, type Outcome, type Turn, type TurnPorts } from '../turn/index.js';
+import {
+  Engine,
+  firstStaleKey,
+  keysOf,
+  standardPrimitives,
+  type Outcome,
+  type Turn,
+  type TurnPorts,
+} from '../turn/index.js';
 import { ObjectActors } from './actors.js';
 import { ObjectCache } from './cache.js';
 import { Commits } from './commits.js';
@@ -98,7 +105,11 @@ export class Host {
 
   #engineOn(ports: TurnPorts): Engine {
     const { turn, message } = this.config;
-    return new Engine(ports, { ...turn, maxBodyBytes: message.maxBodyBytes, maxValueDepth: message.maxDepth }, standardPrimitives);
+    return new Engine(
+      ports,
+      { ...turn, maxBodyBytes: message.maxBodyBytes, maxValueDepth: message.maxDepth },
+      standardPrimitives,
+    );
   }
 
   // ---- from the kernel -----------------------------------------------------------------------------------------------------------
@@ -140,7 +151,10 @@ export class Host {
     }
     if (!this.#enqueue(job)) {
       const { mailbox } = this.config.host;
-      this.#decline(job, new TelosError('BUSY', `${mailbox} messages wait for ${job.target || 'free-standing turns'} (host.mailbox)`));
+      this.#decline(
+        job,
+        new TelosError('BUSY', `${mailbox} messages wait for ${job.target || 'free-standing turns'} (host.mailbox)`),
+      );
       return;
     }
     this.#jobs.set(job.id, job);
@@ -151,22 +165,17 @@ export class Host {
     if (oid === null) {
       if (this.#freeTurns >= this.config.host.mailbox) return false;
       this.#freeTurns++;
-      this.#beginFree(job);
+      this.ports.defer(() => void this.#handle(job));
       return true;
     }
     if (this.#cache.peek(oid) === undefined) this.#loader.ahead(oid);
     return this.#actors.tell(oid, job);
   }
 
-  /** A turn without receiver needs no mailbox. */
-  #beginFree(job: Job): void {
-    this.ports.defer(() => void this.#handle(job));
-  }
-
   #again(job: Job): void {
     if (job.state === 'done') return;
     job.state = 'queued';
-    if (job.oid === null) this.#beginFree(job);
+    if (job.oid === null) this.ports.defer(() => void this.#handle(job));
     else this.#actors.again(job.oid, job);
   }
 
@@ -253,7 +262,10 @@ export class Host {
     let bytes = pack(body);
     const most = this.config.link.maxFrameBytes - FRAME_ROOM;
     if (bytes.length > most) {
-      const error = new TelosError('TOO_LARGE', `the commit of ${String(job)} takes ${bytes.length} bytes of at most ${most}`);
+      const error = new TelosError(
+        'TOO_LARGE',
+        `the commit of ${String(job)} takes ${bytes.length} bytes of at most ${most}`,
+      );
       bytes = pack(turn.failedCommit(error.toWire()));
     }
     job.state = 'committed';
@@ -308,7 +320,13 @@ export class Host {
   #askGrant(job: Job): void {
     job.granted = false;
     if (job.grants > this.config.kernel.grantWidenings) {
-      this.#decline(job, new TelosError('CONFLICT', `${String(job)} met other turns' changes ${job.conflicts} times, ${job.grants} of them under a grant`));
+      this.#decline(
+        job,
+        new TelosError(
+          'CONFLICT',
+          `${String(job)} met other turns' changes ${job.conflicts} times, ${job.grants} of them under a grant`,
+        ),
+      );
       return;
     }
     job.grants++;
@@ -376,10 +394,5 @@ export class Host {
 
   rejectionHandled(promise: object): void {
     this.#engine.rejectionHandled(promise);
-  }
-
-  /** For tests: the attempt that was given last. */
-  get lastAttempt(): Attempt {
-    return makeAttempt(this.incarnation, this.#attempts);
   }
 }

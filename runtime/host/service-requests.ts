@@ -38,7 +38,7 @@ export class ServiceRequests {
     if (known === undefined) return;
     this.#requests.delete(request);
     const { asked, resume } = known;
-    const answer = { ok, body: body instanceof Uint8Array ? Uint8Array.from(body) : body };
+    const answer = { ok, body: body instanceof Uint8Array ? new Uint8Array(body) : body };
     if (asked.service !== KERNEL_SERVICE) {
       if (ok || !isUnavailable(body)) this.jobOf(asked.message.session, asked.message.no)?.record(asked.key, answer);
       this.#count(asked, -1);

@@ -11,6 +11,7 @@ export interface Receiver {
 
 export interface ArgList {
   readonly count: number;
+  /** A fresh list. */
   forMethod(receiver: Receiver): unknown[];
   /** For the runtime's own code: plain data with `Ref`s in it. */
   plain(resolve: (id: string) => string): unknown[];
@@ -53,4 +54,4 @@ const refs = (value: object): string | undefined => (value instanceof Ref ? valu
 
 /** For plain values with `Ref`s in them. @throws TelosError BAD_VALUE, TOO_LARGE */
 export const encodePlainArgs = (values: readonly unknown[], place: string, maxBytes: number, maxDepth: number): Bytes =>
-  Uint8Array.from(encodeArgs(values, { place, maxBytes, maxDepth, refOf: refs }));
+  new Uint8Array(encodeArgs(values, { place, maxBytes, maxDepth, refOf: refs }));

@@ -30,7 +30,7 @@ export function carriedOf(content: Content): Carried {
 
 export const contentOf = (carried: Carried): Content => (carried instanceof Ref ? refContent(carried.id) : carried);
 
-export const refContent = (id: string): Bytes => Uint8Array.from(pack({ $ref: id }));
+export const refContent = (id: string): Bytes => new Uint8Array(pack({ $ref: id }));
 
 /** Plain data with `Ref`s in it, for the runtime's own use. */
 export const plain = (carried: Carried): unknown => (carried instanceof Ref ? carried : decodeContent(carried, byId));
@@ -42,6 +42,10 @@ export const encodePlain = (value: unknown, limits: Pick<EncodeOptions, 'place' 
   encodeContent(value, { ...limits, refOf: refs });
 
 /** The same value with every name in it replaced by what `resolve` says. */
-export function resolveNames(content: Content, resolve: (id: string) => string, limits: Pick<EncodeOptions, 'place' | 'maxBytes' | 'maxDepth'>): Content {
+export function resolveNames(
+  content: Content,
+  resolve: (id: string) => string,
+  limits: Pick<EncodeOptions, 'place' | 'maxBytes' | 'maxDepth'>,
+): Content {
   return encodePlain(decodeContent(content, { makeRef: (id) => new Ref(resolve(id)) }), limits);
 }

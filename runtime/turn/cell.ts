@@ -1,5 +1,13 @@
 /** What stands in a slot: its content, who made it, and what the look-up has found out about it. */
-import { contentKind, methodOf, primitiveOf, unpack, type Attempt, type Bytes, type Content } from '../../protocol/index.js';
+import {
+  contentKind,
+  methodOf,
+  primitiveOf,
+  unpack,
+  type Attempt,
+  type Bytes,
+  type Content,
+} from '../../protocol/index.js';
 
 /** REFERENCE: the content is one reference and nothing else. BOX: any other value that is no primitive one. */
 export const KIND = { UNKNOWN: 0, PLAIN: 1, BOX: 2, REFERENCE: 3, METHOD: 4, PRIMITIVE: 5 } as const;

@@ -1,5 +1,13 @@
 /** Values of method code to carried ones and contents, with the turn's own handles, and the names that are left in them. */
-import { decodeContent, encodeContent, TelosError, unpack, type Content, type EncodeOptions, type WireError } from '../../protocol/index.js';
+import {
+  decodeContent,
+  encodeContent,
+  TelosError,
+  unpack,
+  type Content,
+  type EncodeOptions,
+  type WireError,
+} from '../../protocol/index.js';
 import { carriedOf, contentOf, encodePlain, Ref, resolveNames, type Carried } from './carried.js';
 import { targetOf } from './handle.js';
 import type { Frame } from './frame.js';
@@ -23,7 +31,8 @@ export class Codec implements EncodeOptions {
   }
 
   #idOf(target: { readonly id: string; readonly turn: object }): string {
-    if (target.turn !== this.turn) throw this.turn.failure('REVOKED', `the reference ${target.id} is of a turn that has ended`);
+    if (target.turn !== this.turn)
+      throw this.turn.failure('REVOKED', `the reference ${target.id} is of a turn that has ended`);
     const { id } = target;
     if (id.charCodeAt(0) === 0x23) return id;
     const name = this.turn.nameView(id);
@@ -61,7 +70,7 @@ export class Codec implements EncodeOptions {
         return id === undefined ? carriedOf(this.encode(value, place)) : new Ref(id);
       }
       default:
-        return this.encode(value, place) as Carried;
+        return this.encode(value, place);
     }
   }
 
@@ -78,7 +87,8 @@ export class Codec implements EncodeOptions {
         },
       });
     collect(contentOf(reply));
-    for (const view of this.turn.views.values()) for (const draft of view.drafts.values()) if (draft.named) collect(draft.content);
+    for (const view of this.turn.views.values())
+      for (const draft of view.drafts.values()) if (draft.named) collect(draft.content);
     for (const { dead, named, args, target } of this.turn.departures) {
       if (dead || !named) continue;
       collect(args);
@@ -105,8 +115,12 @@ export class Codec implements EncodeOptions {
   /** The error that a service answered with. */
   wireErrorIn(body: Content): WireError {
     const wire = body instanceof Uint8Array ? unpack(body) : body;
-    if (Array.isArray(wire) && wire.length === 5 && wire.slice(0, 4).every((part) => typeof part === 'string')) return wire as WireError;
-    return new TelosError('UNAVAILABLE', `a service answered with an error that can not be read: ${String(wire).slice(0, 200)}`).toWire();
+    if (Array.isArray(wire) && wire.length === 5 && wire.slice(0, 4).every((part) => typeof part === 'string'))
+      return wire as WireError;
+    return new TelosError(
+      'UNAVAILABLE',
+      `a service answered with an error that can not be read: ${String(wire).slice(0, 200)}`,
+    ).toWire();
   }
 
   #limits(place: string): Pick<EncodeOptions, 'place' | 'maxBytes' | 'maxDepth'> {

@@ -72,6 +72,9 @@ export class Copies {
   }
 
   #stale(copy: Copy): Error {
-    return this.frame.turn.failure('STALE_VALUE', `${this.#place(copy)} was changed in place, but the slot was written by another send meanwhile`);
+    return this.frame.turn.failure(
+      'STALE_VALUE',
+      `${this.#place(copy)} was changed in place, but the slot was written by another send meanwhile`,
+    );
   }
 }

@@ -8,7 +8,11 @@ import { checkSlotName } from './slot-names.js';
 import { ObjectView } from './view.js';
 
 /** Creates an object with the slots `first`, then `slots` (plain data with `Ref`s in it). @throws BAD_NAME, BAD_VALUE */
-export async function createObject(frame: Frame, first: readonly [slot: string, content: Content][], slots: Readonly<Record<string, unknown>>): Promise<Oid> {
+export async function createObject(
+  frame: Frame,
+  first: readonly [slot: string, content: Content][],
+  slots: Readonly<Record<string, unknown>>,
+): Promise<Oid> {
   const { turn } = frame;
   const oid = turn.ids.nextOid();
   const creation = frame.effect(new Creation(oid));
@@ -32,7 +36,7 @@ export function putSlot(frame: Frame, view: ObjectView, slot: string, content: C
 
 /** A parent has to exist. Answers its view, with all its ancestors loaded. @throws BAD_VALUE, UNKNOWN_OBJECT */
 export async function checkParent(frame: Frame, slot: string, value: unknown): Promise<ObjectView> {
-  if (!(value instanceof Ref)) throw frame.turn.failure('BAD_VALUE', `the parent slot ${slot} takes a reference to an object`);
+  if (!(value instanceof Ref))
+    throw frame.turn.failure('BAD_VALUE', `the parent slot ${slot} takes a reference to an object`);
   return frame.turn.find(value.id);
 }
-

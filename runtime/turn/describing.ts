@@ -44,7 +44,7 @@ function documentation(frame: Frame): Record<string, string> {
   const docs: Record<string, string> = {};
   let cell = lookup.find(frame.ownView, DOCUMENTATION_SLOT);
   for (let own = lookup.holder === frame.ownView; cell !== null; own = false) {
-    const texts: unknown = cell.kind === KIND.BOX ? plain(cell.content as Uint8Array) : null;
+    const texts: unknown = cell.kind === KIND.BOX ? plain(cell.content) : null;
     if (typeof texts === 'object' && texts !== null) {
       for (const [slot, text] of Object.entries(texts)) {
         if (typeof text === 'string' && (own || slot !== 'self')) docs[slot] ??= text;

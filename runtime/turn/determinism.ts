@@ -20,7 +20,9 @@ function splitmix32(seed: number): () => number {
 
 /** Numbers in [0, 1), 32 bits each. */
 export function seededRandom(session: number, no: number): () => number {
-  const mix = splitmix32((session % TWO_32) ^ Math.imul(Math.floor(session / TWO_32), 0x85ebca6b) ^ Math.imul(no, 0xc2b2ae35));
+  const mix = splitmix32(
+    (session % TWO_32) ^ Math.imul(Math.floor(session / TWO_32), 0x85ebca6b) ^ Math.imul(no, 0xc2b2ae35),
+  );
   let [a, b, c, d] = [mix(), mix(), mix() ^ Math.floor(no / TWO_32), 1];
   const next = (): number => {
     const sum = (a + b + d) | 0;

@@ -70,7 +70,14 @@ export class Draft extends Cell implements Undoable {
 }
 
 /** Writes a draft for `owner`, in place if its last one still stands on top. Answers true when it is a new entry for the log. */
-export function putDraft(home: DraftHome, key: string, content: Content, removed: boolean, named: boolean, owner: Owner): Draft | null {
+export function putDraft(
+  home: DraftHome,
+  key: string,
+  content: Content,
+  removed: boolean,
+  named: boolean,
+  owner: Owner,
+): Draft | null {
   const top = home.drafts.get(key);
   const reuse = top !== undefined && liveOwner(top.owner) === owner;
   const draft = reuse ? top : new Draft(home, key, content, owner, top);

@@ -44,7 +44,11 @@ export class Engine {
   primitive(name: string, frame: Frame): Primitive {
     const found = this.primitives.get(name);
     if (found !== undefined) return found;
-    throw frame.turn.failure('UNAVAILABLE', `the primitive ${JSON.stringify(name)} is not part of this runtime`, 'use the TelOS that made this image');
+    throw frame.turn.failure(
+      'UNAVAILABLE',
+      `the primitive ${JSON.stringify(name)} is not part of this runtime`,
+      'use the TelOS that made this image',
+    );
   }
 
   /** A promise was rejected and nobody listens (yet). False: not by a send of a running turn. */

@@ -21,7 +21,13 @@ interface FailureOptions {
 
 /** An error for method code. */
 export function failure(code: ErrorCode, message: string, options: FailureOptions = {}): Error {
-  const wire: WireError = [code, options.name ?? 'TelosError', message, options.remedy ?? ERRORS[code].remedy, options.details ?? null];
+  const wire: WireError = [
+    code,
+    options.name ?? 'TelosError',
+    message,
+    options.remedy ?? ERRORS[code].remedy,
+    options.details ?? null,
+  ];
   return failureOf(wire, options.turn ?? null);
 }
 
@@ -48,23 +54,37 @@ export function toFailure(thrown: unknown, turn: object): Error {
 
 /** Whatever was thrown, as it leaves the turn. */
 export function toWire(thrown: unknown): WireError {
-  if (!isObject(thrown)) return methodFailed('Thrown', text(() => String(thrown)));
+  if (!isObject(thrown))
+    return methodFailed(
+      'Thrown',
+      text(() => String(thrown)),
+    );
   const known = made.get(thrown);
   if (known) return known.wire;
   if (thrown instanceof TelosError) return thrown.toWire();
-  if (!(thrown instanceof Error)) return methodFailed('Thrown', text(() => describe(thrown)));
+  if (!(thrown instanceof Error))
+    return methodFailed(
+      'Thrown',
+      text(() => describe(thrown)),
+    );
   return methodFailed(
-    text(() => String(thrown.name)).slice(0, 100),
-    text(() => String(thrown.message)),
+    text(() => thrown.name).slice(0, 100),
+    text(() => thrown.message),
   );
 }
 
-const methodFailed = (name: string, message: string): WireError => ['METHOD_FAILED', name, message, ERRORS.METHOD_FAILED.remedy, null];
+const methodFailed = (name: string, message: string): WireError => [
+  'METHOD_FAILED',
+  name,
+  message,
+  ERRORS.METHOD_FAILED.remedy,
+  null,
+];
 
 /** Text that user code helps to make: it may throw, or be no text. */
-function text(make: () => string): string {
+function text(make: () => unknown): string {
   try {
-    const made = make();
+    const made = String(make());
     const whole = made.length > MAX_TEXT ? `${made.slice(0, MAX_TEXT)}…` : made;
     return toWellFormed.call(whole);
   } catch {
@@ -77,4 +97,5 @@ function describe(thrown: object): string {
   return typeof message === 'string' ? message : JSON.stringify(thrown);
 }
 
-const isObject = (value: unknown): value is object => (typeof value === 'object' && value !== null) || typeof value === 'function';
+const isObject = (value: unknown): value is object =>
+  (typeof value === 'object' && value !== null) || typeof value === 'function';

@@ -8,9 +8,9 @@
  *   F3  Arguments and answers are carried (carried.ts); a change of a working copy is written, or an error: never lost (copies.ts).
  */
 import type { MethodContext } from '../compartment/index.js';
-import type { Bytes, Content, Oid } from '../../protocol/index.js';
-import { encodePlainArgs, SentArgs, type ArgList, type Receiver } from './args.js';
-import { carriedOf, plain, Ref, type Carried } from './carried.js';
+import type { Bytes, Content } from '../../protocol/index.js';
+import { SentArgs, type ArgList, type Receiver } from './args.js';
+import { carriedOf, Ref, type Carried } from './carried.js';
 import { isParentSlot, KIND, type Cell } from './cell.js';
 import { Copies } from './copies.js';
 import { undoAll, type Log, type Owner, type Undoable } from './effects.js';
@@ -18,7 +18,6 @@ import { toFailure } from './failure.js';
 import { Handle, makeHandle, makeSelf, type HandleOwner, type SelfTarget } from './handle.js';
 import type { TurnMeter } from './turn-meter.js';
 import { makePowers } from './powers.js';
-import { serviceKey } from './service.js';
 import type { Turn } from './turn.js';
 import { checkSlotName } from './slot-names.js';
 import { notUnderstood } from './understanding.js';
@@ -26,6 +25,14 @@ import type { ObjectView } from './view.js';
 import { LOBBY, NOT_UNDERSTOOD_SELECTOR } from './wellknown.js';
 
 const noop = (): void => undefined;
+const { apply } = Reflect;
+
+/** Without spread, which is slow in a locked-down realm. */
+function call(method: (self: unknown, ...args: unknown[]) => unknown, self: unknown, args: unknown[]): unknown {
+  if (args.length === 0) return method(self);
+  args.unshift(self);
+  return apply(method, undefined, args);
+}
 
 export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Receiver {
   readonly meter: TurnMeter;
@@ -171,13 +178,25 @@ export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Rec
     }
   }
 
-  async #load(id: string, selector: string, args: ArgList, above: ObjectView | null, position: number): Promise<Carried> {
+  async #load(
+    id: string,
+    selector: string,
+    args: ArgList,
+    above: ObjectView | null,
+    position: number,
+  ): Promise<Carried> {
     const receiver = await this.turn.lookup.prepare(id);
     if (receiver.oid === LOBBY) await this.turn.findName(selector);
     return this.#performOn(receiver, selector, args, above, position);
   }
 
-  #performOn(receiver: ObjectView, selector: string, args: ArgList, above: ObjectView | null, position: number): Promise<Carried> {
+  #performOn(
+    receiver: ObjectView,
+    selector: string,
+    args: ArgList,
+    above: ObjectView | null,
+    position: number,
+  ): Promise<Carried> {
     const { turn } = this;
     if (!receiver.exists) throw turn.failure('UNKNOWN_OBJECT', `there is no object ${receiver.oid}`);
     const cell = above === null ? turn.lookup.find(receiver, selector) : turn.lookup.findAbove(above, selector);
@@ -186,15 +205,25 @@ export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Rec
       return this.#call(cell, new Frame(turn, this, receiver, turn.lookup.holder, selector, position), args);
     }
     if (args.count === 0) return Promise.resolve(carriedOf(cell.content));
-    throw turn.failure('BAD_ARGUMENT', `${turn.label(receiver.oid)}.${selector} is a data slot and takes no arguments, but got ${args.count}`);
+    throw turn.failure(
+      'BAD_ARGUMENT',
+      `${turn.label(receiver.oid)}.${selector} is a data slot and takes no arguments, but got ${args.count}`,
+    );
   }
 
   #misunderstood(receiver: ObjectView, selector: string, args: ArgList, position: number): Promise<Carried> {
     const { turn } = this;
     const cell = selector === NOT_UNDERSTOOD_SELECTOR ? null : turn.lookup.find(receiver, NOT_UNDERSTOOD_SELECTOR);
-    if (cell === null || (cell.kind !== KIND.METHOD && cell.kind !== KIND.PRIMITIVE)) throw notUnderstood(turn, receiver, selector);
+    if (cell === null || (cell.kind !== KIND.METHOD && cell.kind !== KIND.PRIMITIVE))
+      throw notUnderstood(turn, receiver, selector);
     const { session, no, origin } = turn.message;
-    const message = { selector, args: args.plain(turn.resolveNow), receiver: new Ref(receiver.oid), origin, id: `${session}.${no}` };
+    const message = {
+      selector,
+      args: args.plain(turn.resolveNow),
+      receiver: new Ref(receiver.oid),
+      origin,
+      id: `${session}.${no}`,
+    };
     const carried = turn.codec.encodePlain(message, 'the message') as Bytes;
     const frame = new Frame(turn, this, receiver, turn.lookup.holder, NOT_UNDERSTOOD_SELECTOR, position);
     return this.#call(cell, frame, new SentArgs([carried]));
@@ -204,7 +233,7 @@ export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Rec
     try {
       let carried: Carried;
       if (cell.kind === KIND.METHOD) {
-        const result = await this.turn.code(cell)(child)(child.self, ...args.forMethod(child));
+        const result = await call(this.turn.code(cell)(child), child.self, args.forMethod(child));
         if (child.#tail !== null) await child.#settled();
         carried = child.#finish(result);
       } else {
@@ -221,9 +250,10 @@ export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Rec
   /** A free-standing turn: the first argument is the source, the others are its own. */
   async runSource(args: ArgList): Promise<Carried> {
     const [source, ...own] = args.forMethod(this);
-    if (typeof source !== 'string') throw this.turn.failure('BAD_ARGUMENT', 'the first argument of a turn is its source, a string');
+    if (typeof source !== 'string')
+      throw this.turn.failure('BAD_ARGUMENT', 'the first argument of a turn is its source, a string');
     try {
-      const code = this.turn.compile(source)(this) as (...args: unknown[]) => unknown;
+      const code: (...args: unknown[]) => unknown = this.turn.compile(source)(this);
       const result = await code(...own);
       if (this.#tail !== null) await this.#settled();
       return this.#finish(result);
@@ -358,22 +388,5 @@ export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Rec
   /** Before the commit: what was changed since the frame ended would be lost. @throws STALE_VALUE */
   checkCopies(): void {
     this.#copies?.checkDetached(true);
-  }
-
-  // ---- services --------------------------------------------------------------------------------------------------------------------
-
-  /** Asks a service, waits for its answer, and gives it as plain data with `Ref`s in it. @throws what the service answered as an error */
-  async service(service: string, op: string, args: readonly unknown[]): Promise<unknown> {
-    const { turn } = this;
-    const bytes = encodePlainArgs(args, `arguments of ${op}`, turn.limits.maxBodyBytes, turn.limits.maxValueDepth);
-    const key = serviceKey(this.path(), this.nextPosition(), service, op, bytes);
-    const { ok, body } = await turn.service({ key, service, op, args: bytes });
-    turn.alive();
-    if (ok) return plain(body);
-    throw turn.failureOf(turn.codec.wireErrorIn(body));
-  }
-
-  oidOf(id: string): Oid {
-    return this.turn.resolveNow(id) as Oid;
   }
 }

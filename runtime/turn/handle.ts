@@ -48,7 +48,7 @@ let probed: Handle | SelfTarget | null = null;
 /** The handle or frame behind a value, null for everything else. */
 export function targetOf(value: object): Handle | SelfTarget | null {
   probed = null;
-  void (value as Record<symbol, unknown>)[PROBE];
+  Reflect.get(value, PROBE);
   const found = probed as Handle | SelfTarget | null;
   probed = null;
   return found;

@@ -66,7 +66,8 @@ export class Lookup {
   }
 
   #searchParents(at: ObjectView, slot: string, seen: Set<ObjectView>, path: ObjectView[]): Cell | null {
-    if (path.length > this.turn.limits.maxDepth) throw this.turn.failure('TOO_DEEP', `${this.turn.label(at.oid)} has more than ${path.length} ancestors in a row`);
+    if (path.length > this.turn.limits.maxDepth)
+      throw this.turn.failure('TOO_DEEP', `${this.turn.label(at.oid)} has more than ${path.length} ancestors in a row`);
     for (const parent of at.parents()) {
       const cell = this.#search(this.turn.needView(parent), slot, seen, path);
       if (cell !== null) return cell;

@@ -69,9 +69,11 @@ export class CachedObject {
 
 export function parentsIn(slots: Iterable<readonly [string, Cell]>): Oid[] {
   const found: Oid[] = [];
-  for (const [slot, cell] of slots) if (isParentSlot(slot) && cell.kind === KIND.REFERENCE) found.push(cell.text as Oid);
+  for (const [slot, cell] of slots)
+    if (isParentSlot(slot) && cell.kind === KIND.REFERENCE) found.push(cell.text as Oid);
   return found;
 }
 
 /** Bytes that outlive the frame in which they came. */
-export const keepContent = (content: Content): Content => (content instanceof Uint8Array ? Uint8Array.from(content) : content);
+export const keepContent = (content: Content): Content =>
+  content instanceof Uint8Array ? new Uint8Array(content) : content;

@@ -18,10 +18,12 @@ export function makePowers(frame: Frame): object {
     actor: (target: unknown) => checked(frame, () => frame.handle(idOf(frame, target))),
     get: (target: unknown) => promised(frame, () => find(frame, target)),
     create: (slots: unknown) => promised(frame, () => create(frame, slots)),
-    tell: (target: unknown, selector: unknown, ...args: unknown[]) => checked(frame, () => depart(frame, null, target, selector, args)),
+    tell: (target: unknown, selector: unknown, ...args: unknown[]) =>
+      checked(frame, () => depart(frame, null, target, selector, args)),
     after: (delay: unknown, target: unknown, selector: unknown, ...args: unknown[]) =>
       checked(frame, () => depart(frame, delayOf(frame, delay), target, selector, args)),
-    log: (...values: unknown[]) => checked(frame, () => frame.turn.log(values.map((value) => logText(value)).join(' '))),
+    log: (...values: unknown[]) =>
+      checked(frame, () => frame.turn.log(values.map((value) => logText(value)).join(' '))),
     newId: () => checked(frame, () => frame.turn.ids.next()),
     resend: resender(frame),
   };
@@ -88,12 +90,22 @@ async function create(frame: Frame, slots: unknown): Promise<object> {
 
 function delayOf(frame: Frame, delay: unknown): number {
   if (typeof delay === 'number' && delay >= 0 && delay <= MAX_TIMER_MS) return Math.ceil(delay);
-  throw frame.turn.failure('BAD_ARGUMENT', `image.after takes a number of ms from 0 to ${MAX_TIMER_MS}, not ${String(delay).slice(0, 40)}`);
+  throw frame.turn.failure(
+    'BAD_ARGUMENT',
+    `image.after takes a number of ms from 0 to ${MAX_TIMER_MS}, not ${String(delay).slice(0, 40)}`,
+  );
 }
 
-function depart(frame: Frame, delay: number | null, target: unknown, selector: unknown, args: readonly unknown[]): void {
+function depart(
+  frame: Frame,
+  delay: number | null,
+  target: unknown,
+  selector: unknown,
+  args: readonly unknown[],
+): void {
   const { turn } = frame;
-  if (typeof selector !== 'string' || selector === '') throw turn.failure('BAD_ARGUMENT', `a selector is a string, not ${typeof selector}`);
+  if (typeof selector !== 'string' || selector === '')
+    throw turn.failure('BAD_ARGUMENT', `a selector is a string, not ${typeof selector}`);
   const id = idOf(frame, target);
   const named = id.charCodeAt(0) !== 0x23;
   turn.hasNames ||= named;
@@ -103,7 +115,12 @@ function depart(frame: Frame, delay: number | null, target: unknown, selector: u
     sawName ||= turn.codec.sawName;
     return plain(one);
   });
-  const bytes = encodePlainArgs(carried, `arguments of ${selector}`, turn.limits.maxBodyBytes, turn.limits.maxValueDepth);
+  const bytes = encodePlainArgs(
+    carried,
+    `arguments of ${selector}`,
+    turn.limits.maxBodyBytes,
+    turn.limits.maxValueDepth,
+  );
   const departure = new Departure(id, selector, bytes, delay, sawName);
   frame.effect(departure);
   turn.departures.push(departure);
@@ -115,7 +132,8 @@ function resender(frame: Frame): object {
     get(_target, key) {
       if (typeof key === 'symbol' || PROBES.has(key)) return undefined;
       return (...args: unknown[]) => {
-        if (frame.receiver === null) return Promise.reject(frame.turn.failure('BAD_ARGUMENT', 'a free-standing turn has no parents to resend to'));
+        if (frame.receiver === null)
+          return Promise.reject(frame.turn.failure('BAD_ARGUMENT', 'a free-standing turn has no parents to resend to'));
         return frame.send(frame.receiver.oid, key, args, frame.holder);
       };
     },
@@ -123,4 +141,3 @@ function resender(frame: Frame): object {
     defineProperty: () => false,
   });
 }
-

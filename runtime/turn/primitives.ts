@@ -9,22 +9,29 @@ import { checkParent, createObject, putSlot } from './creating.js';
 import { describe } from './describing.js';
 import type { Primitive } from './engine.js';
 import type { Frame } from './frame.js';
+import { askService } from './service.js';
 import { checkSlotName } from './slot-names.js';
 import { notUnderstood } from './understanding.js';
 import type { NameView, ObjectView } from './view.js';
 import { LOBBY, PARENT_SLOT } from './wellknown.js';
 
 const isMap = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array) && !(value instanceof Ref);
+  typeof value === 'object' &&
+  value !== null &&
+  !Array.isArray(value) &&
+  !(value instanceof Uint8Array) &&
+  !(value instanceof Ref);
 
 const self = (frame: Frame): Ref => new Ref(frame.ownView.oid);
-const list = (frame: Frame, values: readonly unknown[], place: string): Carried => frame.turn.codec.encodePlain(values, place);
+const list = (frame: Frame, values: readonly unknown[], place: string): Carried =>
+  frame.turn.codec.encodePlain(values, place);
 
 // ---- clone -------------------------------------------------------------------------------------------------------------------------
 
 async function clone(frame: Frame, [given]: readonly unknown[]): Promise<Carried> {
   const { turn } = frame;
-  if (given !== undefined && given !== null && !isMap(given)) throw turn.failure('BAD_ARGUMENT', 'clone takes an object of slots, such as {name: "acct", balance: 0}');
+  if (given !== undefined && given !== null && !isMap(given))
+    throw turn.failure('BAD_ARGUMENT', 'clone takes an object of slots, such as {name: "acct", balance: 0}');
   const { name, ...slots } = given ?? {};
   const named = name === undefined || name === null ? null : await freeName(frame, name);
   const oid = await createObject(frame, [[PARENT_SLOT, refContent(frame.ownView.oid)]], slots);
@@ -34,13 +41,17 @@ async function clone(frame: Frame, [given]: readonly unknown[]): Promise<Carried
 
 async function freeName(frame: Frame, name: unknown): Promise<NameView> {
   const view = await nameOf(frame, name);
-  if (view.oid !== null) throw frame.turn.failure('NAME_TAKEN', `the name ${JSON.stringify(view.name)} is held by ${view.oid}`);
+  if (view.oid !== null)
+    throw frame.turn.failure('NAME_TAKEN', `the name ${JSON.stringify(view.name)} is held by ${view.oid}`);
   return view;
 }
 
 async function nameOf(frame: Frame, name: unknown): Promise<NameView> {
   if (typeof name !== 'string' || name.length > 128 || !isName(name) || name === 'then') {
-    throw frame.turn.failure('BAD_NAME', `${typeof name === 'string' ? JSON.stringify(name.slice(0, 80)) : typeof name} is no name`);
+    throw frame.turn.failure(
+      'BAD_NAME',
+      `${typeof name === 'string' ? JSON.stringify(name.slice(0, 80)) : typeof name} is no name`,
+    );
   }
   return frame.turn.findName(name);
 }
@@ -79,9 +90,15 @@ async function setMethod(frame: Frame, [selector, source, meta]: readonly unknow
   const { turn, ownView } = frame;
   checkSlotName(turn, selector);
   if (isParentSlot(selector)) throw turn.failure('BAD_NAME', `${selector} is a parent slot and can not hold a method`);
-  if (typeof source !== 'string') throw turn.failure('BAD_ARGUMENT', `setMethod takes a selector and a source, a string such as 'async (self) => self.x', not ${typeof source}`);
-  if (source.length * 3 > turn.limits.maxBodyBytes) throw turn.failure('TOO_LARGE', `the source of ${selector} has ${source.length} characters`);
-  if (meta !== undefined && meta !== null && !isMap(meta)) throw turn.failure('BAD_ARGUMENT', 'the third argument of setMethod is an object, such as {description: "…"}');
+  if (typeof source !== 'string')
+    throw turn.failure(
+      'BAD_ARGUMENT',
+      `setMethod takes a selector and a source, a string such as 'async (self) => self.x', not ${typeof source}`,
+    );
+  if (source.length * 3 > turn.limits.maxBodyBytes)
+    throw turn.failure('TOO_LARGE', `the source of ${selector} has ${source.length} characters`);
+  if (meta !== undefined && meta !== null && !isMap(meta))
+    throw turn.failure('BAD_ARGUMENT', 'the third argument of setMethod is an object, such as {description: "…"}');
   turn.compile(source);
   putSlot(frame, ownView, selector, methodContent({ ...textMeta(meta ?? {}), source }), false);
   return self(frame);
@@ -89,7 +106,11 @@ async function setMethod(frame: Frame, [selector, source, meta]: readonly unknow
 
 /** Only strings, so that no reference hides in a method's meta data. */
 const textMeta = (meta: Record<string, unknown>): Record<string, string> =>
-  Object.fromEntries(Object.entries(meta).filter((entry): entry is [string, string] => typeof entry[1] === 'string' && !entry[0].startsWith('$')));
+  Object.fromEntries(
+    Object.entries(meta).filter(
+      (entry): entry is [string, string] => typeof entry[1] === 'string' && !entry[0].startsWith('$'),
+    ),
+  );
 
 async function removeSlot(frame: Frame, [slot]: readonly unknown[]): Promise<Carried> {
   const { turn, ownView } = frame;
@@ -132,7 +153,7 @@ async function removeLobbySlot(frame: Frame, name: string): Promise<Carried> {
 
 /** All names. The kernel tells them in order with what it tells of the lobby's shape, so the shape read afterwards is theirs. */
 async function lobbyNames(frame: Frame): Promise<string[]> {
-  const told = (await frame.service('kernel', 'names', [])) as [name: string, oid: string][];
+  const told = (await askService(frame, 'kernel', 'names', [])) as [name: string, oid: string][];
   const names = new Set(told.map(([name]) => name));
   for (const { name, drafts } of frame.turn.names.values()) {
     const draft = drafts.get(name);
@@ -147,13 +168,14 @@ async function lobbyNames(frame: Frame): Promise<string[]> {
 // ---- the rest ----------------------------------------------------------------------------------------------------------------------
 
 async function history(frame: Frame, [limit]: readonly unknown[]): Promise<Carried> {
-  const told = await frame.service('kernel', 'history', [frame.ownView.oid, limit ?? null]);
+  const told = await askService(frame, 'kernel', 'history', [frame.ownView.oid, limit ?? null]);
   return frame.turn.codec.encodePlain(told, 'the history');
 }
 
 /** The default of `traits`: nobody understands it, and nothing is started. */
 const doesNotUnderstand: Primitive = (frame, [message]) => {
-  const selector = isMap(message) && typeof message['selector'] === 'string' ? message['selector'] : 'doesNotUnderstand_';
+  const selector =
+    isMap(message) && typeof message['selector'] === 'string' ? message['selector'] : 'doesNotUnderstand_';
   throw notUnderstood(frame.turn, frame.ownView, selector);
 };
 
@@ -161,7 +183,10 @@ const doesNotUnderstand: Primitive = (frame, [message]) => {
 const served =
   (service: string, op: string): Primitive =>
   async (frame, args) =>
-    frame.turn.codec.encodePlain(await frame.service(service, op, [self(frame), ...args]), `the answer of ${service}.${op}`);
+    frame.turn.codec.encodePlain(
+      await askService(frame, service, op, [self(frame), ...args]),
+      `the answer of ${service}.${op}`,
+    );
 
 const SERVICE_OPS: Readonly<Record<string, readonly string[]>> = {
   mind: ['infer', 'reflectOn', 'fineTuneWith', 'ask', 'draft', 'consolidate'],
@@ -179,6 +204,7 @@ export const standardPrimitives: ReadonlyMap<string, Primitive> = new Map<string
   ['describe', describe],
   ['history', history],
   ['doesNotUnderstand_', doesNotUnderstand],
-  ...Object.entries(SERVICE_OPS).flatMap(([service, ops]) => ops.map((op): [string, Primitive] => [`${service}.${op}`, served(service, op)])),
+  ...Object.entries(SERVICE_OPS).flatMap(([service, ops]) =>
+    ops.map((op): [string, Primitive] => [`${service}.${op}`, served(service, op)]),
+  ),
 ]);
-

@@ -9,6 +9,7 @@ const RESERVED = new Set(['then', 'constructor', '__proto__', 'prototype']);
 /** @throws BAD_NAME */
 export function checkSlotName(turn: Turn, slot: unknown): asserts slot is string {
   const shown = typeof slot === 'string' ? JSON.stringify(slot.slice(0, 80)) : typeof slot;
-  if (typeof slot !== 'string' || slot.length > MAX_LENGTH || !isSlotName(slot)) throw turn.failure('BAD_NAME', `${shown} is no name for a slot`);
+  if (typeof slot !== 'string' || slot.length > MAX_LENGTH || !isSlotName(slot))
+    throw turn.failure('BAD_NAME', `${shown} is no name for a slot`);
   if (RESERVED.has(slot)) throw turn.failure('BAD_NAME', `${shown} is reserved and can not name a slot`);
 }

@@ -14,7 +14,6 @@ import {
   type ErrorCode,
   type NameRead,
   type Oid,
-  type SessionId,
   type WireError,
 } from '../../protocol/index.js';
 import { leaveMethods, makeDate, makeMath, type CompiledMethod } from '../compartment/index.js';
@@ -26,7 +25,7 @@ import { buildCommit, NO_WRITES, type TurnWrites } from './commit.js';
 import { IdSource, seededRandom } from './determinism.js';
 import type { Creation, Departure } from './effects.js';
 import type { Engine } from './engine.js';
-import { failure, failureOf, toWire } from './failure.js';
+import { failure, failureOf, toFailure, toWire } from './failure.js';
 import { Frame } from './frame.js';
 import { Lookup } from './lookup.js';
 import type { Outcome, RecordedAnswer, ServiceRequest, TurnLimits, TurnMessage } from './ports.js';
@@ -94,10 +93,10 @@ export class Turn implements ViewOwner, MeteredTurn {
     let failed: WireError | null = null;
     try {
       carried = await this.#handle();
-      if (this.failedSends > 0) await this.#drained();
+      if (this.failedSends > 0) await this.drained();
       if (this.meter.error) throw this.meter.error;
       const lost = this.#firstUnhandled();
-      if (lost !== undefined) throw lost;
+      if (lost !== undefined) throw toFailure(lost, this);
       for (const frame of this.framesWithCopies) frame.checkCopies();
       if (this.hasNames) await this.#loadNames(carried);
     } catch (thrown) {
@@ -111,7 +110,8 @@ export class Turn implements ViewOwner, MeteredTurn {
     const root = new Frame(this, null, null, null, selector, 0);
     if (target === '') return root.runSource(new WireArgs(args));
     if (target.charCodeAt(0) !== 0x23) this.names.set(target, readName(target, oid, nameAttempt));
-    if (oid === null) return Promise.reject(this.failure('UNKNOWN_NAME', `no object is named ${JSON.stringify(target)}`));
+    if (oid === null)
+      return Promise.reject(this.failure('UNKNOWN_NAME', `no object is named ${JSON.stringify(target)}`));
     return root.perform(oid, selector, new WireArgs(args), null, root.nextPosition());
   }
 
@@ -119,7 +119,11 @@ export class Turn implements ViewOwner, MeteredTurn {
     if (this.over) return;
     let outcome: Outcome;
     try {
-      outcome = { kind: 'reply', ok: failed === null, body: buildCommit(this, failed ?? contentOf(this.codec.withoutNames(carried)), failed === null) };
+      outcome = {
+        kind: 'reply',
+        ok: failed === null,
+        body: buildCommit(this, failed ?? contentOf(this.codec.withoutNames(carried)), failed === null),
+      };
     } catch (thrown) {
       if (this.over) return;
       outcome = { kind: 'reply', ok: false, body: buildCommit(this, toWire(thrown), false) };
@@ -170,7 +174,10 @@ export class Turn implements ViewOwner, MeteredTurn {
 
   /** What code of an ended turn gets. */
   error(): Error {
-    return (this.#error ??= this.failure('REVOKED', `the turn of ${this.message.target || 'this function'}.${this.message.selector} has ended`));
+    return (this.#error ??= this.failure(
+      'REVOKED',
+      `the turn of ${this.message.target || 'this function'}.${this.message.selector} has ended`,
+    ));
   }
 
   failure(code: ErrorCode, message: string, remedy?: string): Error {
@@ -188,13 +195,17 @@ export class Turn implements ViewOwner, MeteredTurn {
       this.fatal('BUDGET', this.meter.error.message);
       return;
     }
-    this.fatal('STALLED', `${this.message.target || 'the function'}.${this.message.selector} waits for a promise that nothing can settle`);
+    this.fatal(
+      'STALLED',
+      `${this.message.target || 'the function'}.${this.message.selector} waits for a promise that nothing can settle`,
+    );
   }
 
   // ---- budget ------------------------------------------------------------------------------------------------------------------
 
   countSend(depth: number): void {
-    if (--this.sendsLeft < 0) throw this.fatal('BUDGET', `the turn sent more than ${this.limits.maxSends} messages (turn.max_sends)`);
+    if (--this.sendsLeft < 0)
+      throw this.fatal('BUDGET', `the turn sent more than ${this.limits.maxSends} messages (turn.max_sends)`);
     if (depth > this.limits.maxDepth) {
       throw this.failure('TOO_DEEP', `sends are nested deeper than ${this.limits.maxDepth} (turn.max_depth)`);
     }
@@ -202,7 +213,8 @@ export class Turn implements ViewOwner, MeteredTurn {
   }
 
   countWrite(): void {
-    if (--this.writesLeft < 0) throw this.fatal('BUDGET', `the turn wrote more than ${this.limits.maxWrites} slots (turn.max_writes)`);
+    if (--this.writesLeft < 0)
+      throw this.fatal('BUDGET', `the turn wrote more than ${this.limits.maxWrites} slots (turn.max_writes)`);
   }
 
   // ---- waiting -----------------------------------------------------------------------------------------------------------------
@@ -220,21 +232,17 @@ export class Turn implements ViewOwner, MeteredTurn {
     });
   }
 
-  load(oids: readonly Oid[], names: readonly string[]): Promise<void> {
-    return this.#wait<void>((resume) => {
+  load(oids: readonly Oid[], names: readonly string[]): Promise<undefined> {
+    return this.#wait<undefined>((resume) => {
       this.engine.ports.load(oids, names, () => resume(undefined));
     });
   }
 
   /** Waits until all microtasks have run. */
-  #drained(): Promise<void> {
-    return this.#wait<void>((resume) => {
+  drained(): Promise<undefined> {
+    return this.#wait<undefined>((resume) => {
       this.engine.ports.defer(() => resume(undefined));
     });
-  }
-
-  drained(): Promise<void> {
-    return this.#drained();
   }
 
   async service(request: Omit<ServiceRequest, 'message'>): Promise<RecordedAnswer> {
@@ -342,7 +350,7 @@ export class Turn implements ViewOwner, MeteredTurn {
   }
 
   get ids(): IdSource {
-    return (this.#ids ??= new IdSource(this.message.session as SessionId, this.message.no));
+    return (this.#ids ??= new IdSource(this.message.session, this.message.no));
   }
 
   get date(): object {
@@ -377,7 +385,6 @@ export class Turn implements ViewOwner, MeteredTurn {
   failureOf(wire: WireError): Error {
     return failureOf(wire, this);
   }
-
 }
 
 function readName(name: string, oid: Oid | null, attempt: Attempt): NameView {
@@ -385,4 +392,3 @@ function readName(name: string, oid: Oid | null, attempt: Attempt): NameView {
   view.wasRead = true;
   return view;
 }
-

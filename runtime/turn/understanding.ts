@@ -12,7 +12,11 @@ export function notUnderstood(turn: Turn, receiver: ObjectView, selector: string
   const near = nearest(selector, knownSlots(turn, receiver));
   const hint = near.length === 0 ? '' : `; did you mean ${near.join(', ')}?`;
   const remedy = `see what it understands with describe(), or teach it with setMethod(${JSON.stringify(selector.slice(0, 60))}, source)${hint}`;
-  return turn.failure('NOT_UNDERSTOOD', `${turn.label(receiver.oid)} does not understand ${selector.slice(0, 256)}`, remedy);
+  return turn.failure(
+    'NOT_UNDERSTOOD',
+    `${turn.label(receiver.oid)} does not understand ${selector.slice(0, 256)}`,
+    remedy,
+  );
 }
 
 /** Slots of the object and its ancestors, nearest first. Not a read: only the words of an error depend on it. */

@@ -83,7 +83,8 @@ export class ObjectView implements DraftHome {
       if (draft === undefined) merged.push([slot, cell]);
       else if (!draft.removed) merged.push([slot, draft]);
     }
-    for (const [slot, draft] of this.drafts) if (!draft.removed && !this.object?.slots.has(slot)) merged.push([slot, draft]);
+    for (const [slot, draft] of this.drafts)
+      if (!draft.removed && !this.object?.slots.has(slot)) merged.push([slot, draft]);
     return merged;
   }
 

@@ -67,7 +67,8 @@ export class Image {
           this.kernel.appended(Date.now());
         }),
       read: (ticket, keys) => setImmediate(() => this.kernel.readDone(ticket, this.store.getMany(keys), Date.now())),
-      page: (ticket, range, limit) => setImmediate(() => this.kernel.pageDone(ticket, this.store.page(range, limit), Date.now())),
+      page: (ticket, range, limit) =>
+        setImmediate(() => this.kernel.pageDone(ticket, this.store.page(range, limit), Date.now())),
       external: () => undefined,
       needQuarantine: () => undefined,
       fatal: (error) => {

@@ -43,18 +43,32 @@ export const limits: TurnLimits = {
   maxValueDepth: 64,
 };
 
+/** A method by its source, where it needs `image`, `Date` or `Math`. */
+export class Method {
+  constructor(readonly source: string) {}
+}
+export const method = (source: string): Method => new Method(source);
+
 export class RefTo {
   constructor(readonly id: string) {}
 }
 export const ref = (id: string): RefTo => new RefTo(id);
 
-const options = { place: 'test', maxBytes: 8 << 20, maxDepth: 64, refOf: (value: object) => (value instanceof RefTo ? value.id : undefined) };
+const options = {
+  place: 'test',
+  maxBytes: 8 << 20,
+  maxDepth: 64,
+  refOf: (value: object) => (value instanceof RefTo ? value.id : undefined),
+};
 export const encode = (value: unknown): Content => encodeContent(value, options);
 export const encodeList = (values: readonly unknown[]): Uint8Array => Uint8Array.from(encodeArgs(values, options));
 export const decode = (content: Content): unknown => decodeContent(content, { makeRef: ref });
 
 export function compileOpen(source: string): CompiledMethod {
-  const factory = new Function('context', 'image', 'Date', 'Math', `return (${source})`) as (...powers: unknown[]) => (...args: unknown[]) => unknown;
+  // eslint-disable-next-line @typescript-eslint/no-implied-eval -- this is what the compartment does, without the compartment
+  const factory = new Function('context', 'image', 'Date', 'Math', `return (${source})`) as (
+    ...powers: unknown[]
+  ) => (...args: unknown[]) => unknown;
   return (context) => {
     const method = factory(context, context.image, context.Date, context.Math);
     return (...args) => {
@@ -97,21 +111,18 @@ export class World implements TurnPorts {
   }
 
   /** An object with data slots, methods (functions and strings that begin with `async`) and `traits` (or `parents`) above it. */
-  object(oid: Oid): CachedObject | undefined;
-  object(oid: string, slots?: Record<string, unknown>): CachedObject | undefined;
   object(oid: string, slots?: Record<string, unknown>): CachedObject | undefined {
     if (slots === undefined) return this.cache.get(oid);
     const rows: [string, Content][] = 'parent*' in slots ? [] : [['parent*', encode(ref('#traits'))]];
     for (const [slot, value] of Object.entries(slots)) {
-      if (typeof value === 'function') rows.push([slot, methodContent({ source: String(value) })]);
+      if (value instanceof Method) rows.push([slot, methodContent({ source: value.source })]);
+      else if (typeof value === 'function') rows.push([slot, methodContent({ source: String(value) })]);
       else rows.push([slot, encode(value)]);
     }
     this.put(oid, rows);
     return undefined;
   }
 
-  name(name: string): NameState | undefined;
-  name(name: string, oid: string): NameState | undefined;
   name(name: string, oid?: string): NameState | undefined {
     if (oid !== undefined) this.names.set(name, [name, oid as Oid, this.nextAttempt()]);
     if (!this.knownNames.has(name)) return undefined;
@@ -142,7 +153,13 @@ export class World implements TurnPorts {
     setImmediate(task);
   }
 
-  turn(target: string, selector: string, args: readonly unknown[] = [], recorded = new Map<string, RecordedAnswer>(), no = ++this.#messages): Turn {
+  turn(
+    target: string,
+    selector: string,
+    args: readonly unknown[] = [],
+    recorded = new Map<string, RecordedAnswer>(),
+    no = ++this.#messages,
+  ): Turn {
     const name = this.names.get(target);
     const oid = (target.startsWith('#') ? target : (name?.[1] ?? null)) as Oid | null;
     const message = {
@@ -161,7 +178,11 @@ export class World implements TurnPorts {
   }
 
   /** Runs a message to its end; what was missing for synchronous code is loaded, and the message run again. */
-  async run(target: string, selector: string, args: readonly unknown[] = []): Promise<{ turn: Turn; outcome: Outcome }> {
+  async run(
+    target: string,
+    selector: string,
+    args: readonly unknown[] = [],
+  ): Promise<{ turn: Turn; outcome: Outcome }> {
     const recorded = new Map<string, RecordedAnswer>();
     const no = ++this.#messages;
     for (;;) {
@@ -180,7 +201,11 @@ export class World implements TurnPorts {
     return decode(answer);
   }
 
-  async commit(target: string, selector: string, args: readonly unknown[] = []): Promise<{ turn: Turn; body: CommitBody }> {
+  async commit(
+    target: string,
+    selector: string,
+    args: readonly unknown[] = [],
+  ): Promise<{ turn: Turn; body: CommitBody }> {
     const { turn, outcome } = await this.run(target, selector, args);
     if (outcome.kind !== 'reply') throw new Error(`the turn ended in ${outcome.kind}`);
     this.apply(turn);

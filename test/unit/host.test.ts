@@ -51,9 +51,17 @@ test('two objects that call each other from both ends, on two hosts', async () =
   image = await Image.start(2);
   await image.send('genesis', 'clone', { name: 'a', n: 0 });
   await image.send('genesis', 'clone', { name: 'b', n: 0 });
-  for (const [name, other] of [['a', 'b'], ['b', 'a']] as const) {
+  for (const [name, other] of [
+    ['a', 'b'],
+    ['b', 'a'],
+  ] as const) {
     await image.send(name, 'setSlot', 'other', ref(other));
-    await image.send(name, 'setMethod', 'hit', 'async (self, left) => { self.n += 1; if (left > 0) await self.other.hit(left - 1); return self.n; }');
+    await image.send(
+      name,
+      'setMethod',
+      'hit',
+      'async (self, left) => { self.n += 1; if (left > 0) await self.other.hit(left - 1); return self.n; }',
+    );
   }
   await Promise.all(Array.from({ length: 60 }, (_, i) => image.send(i % 2 === 0 ? 'a' : 'b', 'hit', 3)));
   expect([await image.send('a', 'n'), await image.send('b', 'n')]).toEqual([120, 120]);
@@ -63,14 +71,27 @@ test('money moved between accounts on several hosts adds up, also while a slow w
   image = await Image.start(3);
   const names = Array.from({ length: 8 }, (_, i) => `acct${i}`);
   await image.send('genesis', 'clone', { name: 'account', balance: 0 });
-  await image.send('account', 'setMethod', 'add', 'async (self, by) => { if (self.balance + by < 0) throw new RangeError("too little"); self.balance += by; }');
-  await image.send('account', 'setMethod', 'pay', 'async (self, other, by) => { await other.add(by); await image.ref(self).add(-by); }');
+  await image.send(
+    'account',
+    'setMethod',
+    'add',
+    'async (self, by) => { if (self.balance + by < 0) throw new RangeError("too little"); self.balance += by; }',
+  );
+  await image.send(
+    'account',
+    'setMethod',
+    'pay',
+    'async (self, other, by) => { await other.add(by); await image.ref(self).add(-by); }',
+  );
   for (const name of names) await image.send('account', 'clone', { name, balance: 100 });
-  const sum = 'async (names) => { let sum = 0; for (const name of names) sum += await image.ref(name).balance(); return sum; }';
+  const sum =
+    'async (names) => { let sum = 0; for (const name of names) sum += await image.ref(name).balance(); return sum; }';
   const work: Promise<unknown>[] = [];
   for (let i = 0; i < 200; i++) {
     const [from, to] = [names[(i * 7) % 8] as string, names[(i * 3 + 1) % 8] as string];
-    work.push(image.send(from, 'pay', ref(to), (i % 40) + 1).catch((error: { code: string }) => error.code));
+    work.push(
+      image.send(from, 'pay', ref(to), (i % 40) + 1).catch((error: unknown) => (error as { code: string }).code),
+    );
     if (i % 20 === 0) work.push(image.send('', 'turn', sum, names));
   }
   const answers = await Promise.all(work);
@@ -83,7 +104,14 @@ test('the same name made on two hosts: one wins', async () => {
   image = await Image.start(3);
   const makers: string[] = [];
   for (let i = 0; i < 6; i++) makers.push(((await image.send('genesis', 'clone', {})) as RefTo).id);
-  const made = await Promise.all(makers.map((oid) => image.send(oid, 'clone', { name: 'same' }).then(() => 'made', (error: { code: string }) => error.code)));
+  const made = await Promise.all(
+    makers.map((oid) =>
+      image.send(oid, 'clone', { name: 'same' }).then(
+        () => 'made',
+        (error: unknown) => (error as { code: string }).code,
+      ),
+    ),
+  );
   expect(made.filter((outcome) => outcome === 'made')).toHaveLength(1);
   expect(made.filter((outcome) => outcome === 'NAME_TAKEN')).toHaveLength(5);
 });
@@ -97,7 +125,11 @@ test('clones of one prototype do not conflict, nor with writes to what they do n
   for (let i = 0; i < 10; i++) clones.push(((await image.send('proto', 'clone', { n: 0 })) as RefTo).id);
   for (const oid of clones) await image.send(oid, 'inc');
   const before = image.total('conflicts');
-  await Promise.all(Array.from({ length: 200 }, (_, i) => (i % 10 === 0 ? image.send('proto', 'touch') : image.send(clones[i % 10] as string, 'inc'))));
+  await Promise.all(
+    Array.from({ length: 200 }, (_, i) =>
+      i % 10 === 0 ? image.send('proto', 'touch') : image.send(clones[i % 10] as string, 'inc'),
+    ),
+  );
   expect(image.total('conflicts')).toBe(before);
 });
 
@@ -109,7 +141,8 @@ test('a grant ends the starving of a wide turn (H4)', async () => {
   const noise = names.map(async (name) => {
     while (!stop) await image.send(name, 'inc');
   });
-  const wide = 'async (names) => { for (const name of names) await image.ref(name).inc(1000); for (const name of names) await image.ref(name).n(); return true; }';
+  const wide =
+    'async (names) => { for (const name of names) await image.ref(name).inc(1000); for (const name of names) await image.ref(name).n(); return true; }';
   for (let i = 0; i < 5; i++) expect(await image.send('', 'turn', wide, names)).toBe(true);
   stop = true;
   await Promise.all(noise);
@@ -136,8 +169,13 @@ test('a full mailbox answers BUSY, and nothing has happened (H5)', async () => {
 test('tell and after take effect once, after the commit', async () => {
   image = await Image.start(2);
   await counter('c');
-  await image.send('', 'turn', "async () => { for (let i = 0; i < 10; i++) image.tell('c', 'inc'); image.after(20, 'c', 'inc', 100); }");
-  for (let i = 0; i < 400 && (await image.send('c', 'n')) !== 110; i++) await new Promise((resolve) => setTimeout(resolve, 5));
+  await image.send(
+    '',
+    'turn',
+    "async () => { for (let i = 0; i < 10; i++) image.tell('c', 'inc'); image.after(20, 'c', 'inc', 100); }",
+  );
+  for (let i = 0; i < 400 && (await image.send('c', 'n')) !== 110; i++)
+    await new Promise((resolve) => setTimeout(resolve, 5));
   expect(await image.send('c', 'n')).toBe(110);
 });
 
@@ -145,9 +183,13 @@ test('errors are answers: unknown, not understood, thrown', async () => {
   image = await Image.start();
   await expect(image.send('nobody', 'x')).rejects.toEqual(code('UNKNOWN_NAME'));
   await expect(image.send('#nothing', 'x')).rejects.toEqual(code('UNKNOWN_OBJECT'));
-  await expect(image.send('genesis', 'gret')).rejects.toEqual(expect.objectContaining({ code: 'NOT_UNDERSTOOD', remedy: expect.stringContaining('greet') }));
+  await expect(image.send('genesis', 'gret')).rejects.toEqual(
+    expect.objectContaining({ code: 'NOT_UNDERSTOOD', remedy: expect.stringContaining('greet') }),
+  );
   await expect(image.send('pllm', 'infer_', 'x')).rejects.toEqual(code('UNAVAILABLE'));
-  await expect(image.send('', 'turn', 'async () => { throw new RangeError("mine"); }')).rejects.toEqual(expect.objectContaining({ code: 'METHOD_FAILED', errorName: 'RangeError' }));
+  await expect(image.send('', 'turn', 'async () => { throw new RangeError("mine"); }')).rejects.toEqual(
+    expect.objectContaining({ code: 'METHOD_FAILED', errorName: 'RangeError' }),
+  );
 });
 
 test('history is answered by the kernel', async () => {
@@ -161,7 +203,7 @@ test('history is answered by the kernel', async () => {
 test('an orderly stop waits for what runs', async () => {
   image = await Image.start();
   await counter('c');
-  for (let i = 0; i < 20; i++) void image.send("c", "inc");
+  for (let i = 0; i < 20; i++) void image.send('c', 'inc');
   while (image.total('messages') === 0) await new Promise((resolve) => setImmediate(resolve));
   await new Promise<void>((resolve) => image.hosts[0]!.host.stop(resolve));
   expect(image.total('messages')).toBe(0);

@@ -1,6 +1,7 @@
 /** The turn engine, hazard by hazard. Invariants: U (turn.ts), F (frame.ts), W (view.ts), P (lookup.ts), C (copies.ts). */
+/* eslint-disable @typescript-eslint/no-explicit-any, @typescript-eslint/restrict-plus-operands, @typescript-eslint/await-thenable -- the methods in here are fixtures: plain JavaScript */
 import { WRITE, type CommitBody } from '../../protocol/index.js';
-import { decode, ref, RefTo, World } from '../support/world.js';
+import { decode, method, ref, RefTo, World } from '../support/world.js';
 
 let world: World;
 beforeEach(() => {
@@ -8,8 +9,10 @@ beforeEach(() => {
 });
 
 const code = (name: string) => expect.objectContaining({ code: name });
-const writesOf = (body: CommitBody): Record<string, string[]> => Object.fromEntries(body[3].map(([oid, writes]) => [oid, writes.map(([slot]) => slot)]));
-const readsOf = (body: CommitBody, oid: string): unknown[] => body[0].find(([read]) => read === oid)?.[1].filter((_, i) => i % 2 === 0) ?? [];
+const writesOf = (body: CommitBody): Record<string, string[]> =>
+  Object.fromEntries(body[3].map(([oid, writes]) => [oid, writes.map(([slot]) => slot)]));
+const readsOf = (body: CommitBody, oid: string): unknown[] =>
+  body[0].find(([read]) => read === oid)?.[1].filter((_, i) => i % 2 === 0) ?? [];
 
 describe('slots of self', () => {
   test('a method reads and writes its own slots', async () => {
@@ -61,7 +64,7 @@ describe('slots of self', () => {
     ['a Date', 'self.d = { at: [new (Object.getPrototypeOf(new Map()).constructor)()] }', 'BAD_VALUE'],
     ['NaN', 'self.n = NaN', 'BAD_VALUE'],
   ])('%s can not be set', async (_name, statement, expected) => {
-    world.object('#a', { run: new Function(`return async (self) => { ${statement}; }`)() as () => void });
+    world.object('#a', { run: method(`async (self) => { ${statement}; }`) });
     await expect(world.send('#a', 'run')).rejects.toEqual(code(expected));
     expect(world.slot('#a', 'n')).toBeUndefined();
   });
@@ -108,7 +111,10 @@ describe('values in place (C1-C3)', () => {
       },
     });
     await world.send('#a', 'run');
-    expect([world.slot('#a', 'a'), world.slot('#a', 'b')]).toEqual([[1, 2], [1, 2]]);
+    expect([world.slot('#a', 'a'), world.slot('#a', 'b')]).toEqual([
+      [1, 2],
+      [1, 2],
+    ]);
   });
 
   test('an unchanged value is not written', async () => {
@@ -171,7 +177,10 @@ describe('values in place (C1-C3)', () => {
   });
 
   test('arguments and answers are copies', async () => {
-    world.object('#b', { keep: [], take: async (self: any, list: number[]) => (list.push(9), (self.keep = list), list) });
+    world.object('#b', {
+      keep: [],
+      take: async (self: any, list: number[]) => (list.push(9), (self.keep = list), list),
+    });
     world.object('#a', {
       run: async (_self: any, b: any) => {
         const mine = [1];
@@ -181,7 +190,11 @@ describe('values in place (C1-C3)', () => {
         return [mine, theirs, await b.keep()];
       },
     });
-    expect(await world.send('#a', 'run', ref('#b'))).toEqual([[1, 8], [1, 9, 7], [1, 9]]);
+    expect(await world.send('#a', 'run', ref('#b'))).toEqual([
+      [1, 8],
+      [1, 9, 7],
+      [1, 9],
+    ]);
   });
 
   test('bytes are copied too', async () => {
@@ -191,7 +204,10 @@ describe('values in place (C1-C3)', () => {
   });
 
   test('a large value that changes a little travels as a patch', async () => {
-    world.object('#a', { items: Array.from({ length: 2000 }, (_, i) => i), add: async (self: any) => void self.items.push('new') });
+    world.object('#a', {
+      items: Array.from({ length: 2000 }, (_, i) => i),
+      add: async (self: any) => void self.items.push('new'),
+    });
     const { body } = await world.commit('#a', 'add');
     const [, [[slot, op, payload]]] = body[3][0] as any;
     expect([slot, op]).toEqual(['items', WRITE.PATCH]);
@@ -201,8 +217,16 @@ describe('values in place (C1-C3)', () => {
 
 describe('sends', () => {
   test('two objects that call each other', async () => {
-    world.object('#a', { n: 0, other: ref('#b'), hit: async (self: any, left: number) => ((self.n += 1), left > 0 ? self.other.hit(left - 1) : self.n) });
-    world.object('#b', { n: 0, other: ref('#a'), hit: async (self: any, left: number) => ((self.n += 1), left > 0 ? self.other.hit(left - 1) : self.n) });
+    world.object('#a', {
+      n: 0,
+      other: ref('#b'),
+      hit: async (self: any, left: number) => ((self.n += 1), left > 0 ? self.other.hit(left - 1) : self.n),
+    });
+    world.object('#b', {
+      n: 0,
+      other: ref('#a'),
+      hit: async (self: any, left: number) => ((self.n += 1), left > 0 ? self.other.hit(left - 1) : self.n),
+    });
     expect(await world.send('#a', 'hit', 5)).toBe(3);
     expect([world.slot('#a', 'n'), world.slot('#b', 'n')]).toEqual([3, 3]);
   });
@@ -277,12 +301,12 @@ describe('sends', () => {
       inner: async () => {
         throw new Error('after all');
       },
-      make: new Function(`return async (self) => {
+      make: method(`async (self) => {
         const made = await image.create({ x: 1 });
         await image.ref('genesis').clone({ name: 'made' });
         image.tell(self, 'n'); image.after(5, self, 'n');
         throw new Error('no');
-      }`)() as () => void,
+      }`),
       run: async (self: any) => self.make().catch(() => 'caught'),
     });
     const { body } = await world.commit('#a', 'run');
@@ -299,7 +323,9 @@ describe('sends', () => {
     world.object('#a', { balance: 1, run: async (_self: any, who: any) => who.hello() });
     await expect(world.send('nobody', 'x')).rejects.toEqual(code('UNKNOWN_NAME'));
     await expect(world.send('#nobody', 'x')).rejects.toEqual(code('UNKNOWN_OBJECT'));
-    await expect(world.send('#a', 'balnce')).rejects.toEqual(expect.objectContaining({ code: 'NOT_UNDERSTOOD', remedy: expect.stringContaining('balance') }));
+    await expect(world.send('#a', 'balnce')).rejects.toEqual(
+      expect.objectContaining({ code: 'NOT_UNDERSTOOD', remedy: expect.stringContaining('balance') }),
+    );
     await expect(world.send('#a', 'run', ref('#nobody'))).rejects.toEqual(code('UNKNOWN_OBJECT'));
     await expect(world.send('#a', 'run', ref('nobody'))).rejects.toEqual(code('UNKNOWN_NAME'));
   });
@@ -312,13 +338,23 @@ describe('sends', () => {
   });
 
   test('what a method throws can not pass for an error of the runtime', async () => {
-    world.object('#a', { run: async () => Promise.reject(Object.assign(new Error('mine'), { code: 'CONFLICT' })), odd: async () => Promise.reject(7) });
-    await expect(world.send('#a', 'run')).rejects.toEqual(expect.objectContaining({ code: 'METHOD_FAILED', message: 'mine' }));
-    await expect(world.send('#a', 'odd')).rejects.toEqual(expect.objectContaining({ code: 'METHOD_FAILED', message: '7' }));
+    world.object('#a', {
+      run: async () => Promise.reject(Object.assign(new Error('mine'), { code: 'CONFLICT' })),
+      odd: method('async () => { throw 7; }'),
+    });
+    await expect(world.send('#a', 'run')).rejects.toEqual(
+      expect.objectContaining({ code: 'METHOD_FAILED', message: 'mine' }),
+    );
+    await expect(world.send('#a', 'odd')).rejects.toEqual(
+      expect.objectContaining({ code: 'METHOD_FAILED', message: '7' }),
+    );
   });
 
   test('sends nested too deep are refused, and the caller may go on', async () => {
-    world.object('#a', { down: async (self: any) => self.down(), run: async (self: any) => self.down().catch((error: any) => error.code) });
+    world.object('#a', {
+      down: async (self: any) => self.down(),
+      run: async (self: any) => self.down().catch((error: any) => error.code),
+    });
     expect(await world.send('#a', 'run')).toBe('TOO_DEEP');
   });
 });
@@ -344,16 +380,26 @@ describe('handles', () => {
   test('probes find nothing and start nothing', async () => {
     world.object('#a', {
       run: async (self: any, other: any) =>
-        [other.then, other.toJSON, other.toString, other.valueOf, other.inspect, other.constructor, other[Symbol.iterator], self.then, self[Symbol.toPrimitive]].every(
-          (probe) => probe === undefined,
-        ) && Object.getPrototypeOf(other) === null && Object.getPrototypeOf(self) === null,
+        [
+          other.then,
+          other.toJSON,
+          other.toString,
+          other.valueOf,
+          other.inspect,
+          other.constructor,
+          other[Symbol.iterator],
+          self.then,
+          self[Symbol.toPrimitive],
+        ].every((probe) => probe === undefined) &&
+        Object.getPrototypeOf(other) === null &&
+        Object.getPrototypeOf(self) === null,
     });
     expect(await world.send('#a', 'run', ref('#genesis'))).toBe(true);
   });
 
   test('handles can not be changed, and are equal for equal objects', async () => {
     world.object('#a', {
-      run: new Function(`return async (self, other) => {
+      run: method(`async (self, other) => {
         'use strict';
         const refused = (act) => { try { act(); return false; } catch { return true; } };
         return [
@@ -361,7 +407,7 @@ describe('handles', () => {
           refused(() => Object.defineProperty(self, 'x', { value: 1 })), refused(() => Object.freeze(self)), refused(() => { delete other.x; }),
           image.ref('#genesis') === other, image.ref(other) === other, image.ref(self) !== self,
         ];
-      }`)() as () => void,
+      }`),
     });
     expect(await world.send('#a', 'run', ref('genesis'))).toEqual(Array(9).fill(true));
   });
@@ -369,7 +415,9 @@ describe('handles', () => {
   test('a name that is not yet loaded can be stored, sent and told', async () => {
     world.name('zoe', '#genesis');
     world.object('#a', {
-      keep: new Function(`return async (self) => { self.friend = image.ref('zoe'); self.list = [image.ref('zoe')]; image.tell(image.ref('zoe'), 'greet', image.ref('zoe')); return image.ref('zoe'); }`)() as () => void,
+      keep: method(
+        `async (self) => { self.friend = image.ref('zoe'); self.list = [image.ref('zoe')]; image.tell(image.ref('zoe'), 'greet', image.ref('zoe')); return image.ref('zoe'); }`,
+      ),
     });
     const { body } = await world.commit('#a', 'keep');
     expect(decode(body[7][1])).toEqual(ref('#genesis'));
@@ -380,7 +428,9 @@ describe('handles', () => {
   });
 
   test('a name that nobody has, stored, fails the turn', async () => {
-    world.object('#a', { keep: new Function(`return async (self) => { self.friend = image.ref('nobody'); }`)() as () => void });
+    world.object('#a', {
+      keep: method(`async (self) => { self.friend = image.ref('nobody'); }`),
+    });
     await expect(world.send('#a', 'keep')).rejects.toEqual(code('UNKNOWN_NAME'));
   });
 });
@@ -429,13 +479,27 @@ describe('look-up (P1-P3)', () => {
 
   test('resend goes on above the holder of the method, with the same self', async () => {
     world.object('#base', { name: async (self: any) => `base of ${self.label}` });
-    world.object('#mid', { 'parent*': ref('#base'), name: new Function('return async (self) => `mid, ${await image.resend.name()}`')() as () => void });
-    world.object('#a', { 'parent*': ref('#mid'), label: 'a', name: new Function('return async (self) => `own, ${await image.resend.name()}`')() as () => void });
+    world.object('#mid', {
+      'parent*': ref('#base'),
+      name: method('async (self) => `mid, ${await image.resend.name()}`'),
+    });
+    world.object('#a', {
+      'parent*': ref('#mid'),
+      label: 'a',
+      name: method('async (self) => `own, ${await image.resend.name()}`'),
+    });
     expect(await world.send('#a', 'name')).toBe('own, mid, base of a');
   });
 
   test('doesNotUnderstand_ may be overridden, with a message to look into', async () => {
-    world.object('#a', { doesNotUnderstand_: async (_self: any, message: any) => [message.selector, message.args, await message.receiver.n()], n: 3 });
+    world.object('#a', {
+      doesNotUnderstand_: async (_self: any, message: any) => [
+        message.selector,
+        message.args,
+        await message.receiver.n(),
+      ],
+      n: 3,
+    });
     expect(await world.send('#a', 'what', 1, [2])).toEqual(['what', [1, [2]], 3]);
   });
 
@@ -446,11 +510,11 @@ describe('look-up (P1-P3)', () => {
 });
 
 describe('powers', () => {
-  const method = (source: string): (() => void) => new Function(`return ${source}`)() as () => void;
-
   test('time, chance and ids are the same in every try, and others in another message', async () => {
     world.object('#a', {
-      run: method('async (self) => [Date.now(), new Date().getTime(), new Date(5).getTime(), Math.random(), Math.random(), image.newId(), Math.max(1, 2)]'),
+      run: method(
+        'async (self) => [Date.now(), new Date().getTime(), new Date(5).getTime(), Math.random(), Math.random(), image.newId(), Math.max(1, 2)]',
+      ),
     });
     const first = await world.turn('#a', 'run', [], new Map(), 77).run();
     const again = await world.turn('#a', 'run', [], new Map(), 77).run();
@@ -479,9 +543,13 @@ describe('powers', () => {
   });
 
   test('tell and after leave with the commit', async () => {
-    world.object('#a', { run: method(`async (self) => { image.tell('genesis', 'greet', 1, [self]); image.after(50, self, 'run'); }`) });
+    world.object('#a', {
+      run: method(`async (self) => { image.tell('genesis', 'greet', 1, [self]); image.after(50, self, 'run'); }`),
+    });
     const { body } = await world.commit('#a', 'run');
-    expect(body[5].map(([target, selector, args]) => [target, selector, decode(args)])).toEqual([['#genesis', 'greet', [1, [ref('#a')]]]]);
+    expect(body[5].map(([target, selector, args]) => [target, selector, decode(args)])).toEqual([
+      ['#genesis', 'greet', [1, [ref('#a')]]],
+    ]);
     expect(body[6].map(([delay, target, selector]) => [delay, target, selector])).toEqual([[50, '#a', 'run']]);
   });
 
@@ -498,7 +566,10 @@ describe('powers', () => {
 
   test('services are asked once: the same request in a later try gets the recorded answer', async () => {
     world.answer = () => World.value('hm');
-    world.object('#a', { 'parent*': ref('#pllm'), run: async (self: any) => [await self.infer_('a'), await self.infer_('a')] });
+    world.object('#a', {
+      'parent*': ref('#pllm'),
+      run: async (self: any) => [await self.infer_('a'), await self.infer_('a')],
+    });
     const recorded = new Map();
     await world.turn('#a', 'run', [], recorded, 5).run(); // loads
     const first = await world.turn('#a', 'run', [], recorded, 5).run();
@@ -511,7 +582,9 @@ describe('powers', () => {
 describe('free-standing turns', () => {
   test('the source is called with its arguments, without self', async () => {
     world.object('#a', { n: 1, inc: async (self: any) => (self.n += 1) });
-    expect(await world.send('', 'turn', 'async (a, by) => { await a.inc(); return (await a.n()) + by; }', ref('#a'), 5)).toBe(7);
+    expect(
+      await world.send('', 'turn', 'async (a, by) => { await a.inc(); return (await a.n()) + by; }', ref('#a'), 5),
+    ).toBe(7);
     expect(world.slot('#a', 'n')).toBe(2);
     await expect(world.send('', 'turn', 5)).rejects.toEqual(code('BAD_ARGUMENT'));
   });
@@ -589,14 +662,26 @@ describe('what every object gets from traits', () => {
   });
 
   test('the lobby: names are its slots', async () => {
-    world.answer = ({ op }) => World.value(op === 'names' ? [['genesis', '#genesis'], ['lobby', '#lobby']] : null);
+    world.answer = ({ op }) =>
+      World.value(
+        op === 'names'
+          ? [
+              ['genesis', '#genesis'],
+              ['lobby', '#lobby'],
+            ]
+          : null,
+      );
     world.object('#a', { n: 1 });
     await world.send('lobby', 'setSlot', 'ann', ref('#a'));
     expect(await world.send('ann', 'n')).toBe(1);
     expect(await world.send('lobby', 'ann')).toEqual(ref('#a'));
-    expect(await world.send('', 'turn', `async () => { const l = image.ref('lobby'); await l.setSlot('ben', image.ref('ann')); await l.removeSlot('genesis'); return l.slots(); }`)).toEqual(
-      expect.arrayContaining(['ben', 'lobby']),
-    );
+    expect(
+      await world.send(
+        '',
+        'turn',
+        `async () => { const l = image.ref('lobby'); await l.setSlot('ben', image.ref('ann')); await l.removeSlot('genesis'); return l.slots(); }`,
+      ),
+    ).toEqual(expect.arrayContaining(['ben', 'lobby']));
     expect(await world.send('lobby', 'removeSlot', 'ann')).toBe(true);
     await expect(world.send('ann', 'n')).rejects.toEqual(code('UNKNOWN_NAME'));
   });
