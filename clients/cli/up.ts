@@ -2,7 +2,7 @@
 import { TelosError } from '../../protocol/index.js';
 import { guardianOf, isAlive, isServed, notServed, readAddress } from '../library/index.js';
 import { runRepl } from '../repl/index.js';
-import type { Context } from './context.js';
+import { fail, type Context } from './context.js';
 import { OwnGuardian, readyFields, startDetached, type UpOptions } from './guardian.js';
 
 export interface UpFlags {
@@ -52,7 +52,13 @@ async function upWithRepl(context: Context, options: UpOptions): Promise<void> {
     await runRepl({ image: context.dir, owned: true, until });
   } finally {
     // An image that has ended before its session did not end as it should, even if it did so in order.
-    if (ended && !interrupted) code = 1;
+    if (ended && !interrupted) {
+      code = 1;
+      fail(
+        new TelosError('NOT_RUNNING', `the image ${context.dir} was stopped before the session had ended`),
+        context.json,
+      );
+    }
     code = (await guardian.stop()) || code;
   }
   await leave(interrupted ? 130 : code);
