@@ -5,5 +5,4 @@ export * from './create.js';
 export * from './open.js';
 export { roomAgain } from './reserve.js';
 export * from './memory.js';
-export * from './history.js';
 export * from './verify.js';

@@ -24,11 +24,14 @@ interface Damage {
   readonly damaged?: (error: TelosError) => void;
 }
 
-export interface TableOptions extends Damage {
+export interface FileOptions extends Damage {
+  /** The journal is being written, here or elsewhere: files may be replaced meanwhile. */
+  readonly replaced?: boolean;
+}
+
+export interface TableOptions extends FileOptions {
   /** Awaited between the pieces that are read. */
   readonly pause?: () => Promise<void>;
-  /** The database is open for writing: compaction may replace a table meanwhile. */
-  readonly replaced?: boolean;
 }
 
 export interface RowOptions extends Damage {
@@ -98,13 +101,14 @@ function liveLogs(db: Database): string[] {
 }
 
 /** Checks all logs of a database that is open for reading only. @returns and @throws as checkTables */
-export async function checkLogs(db: Database, options: Damage = {}): Promise<boolean> {
+export async function checkLogs(db: Database, options: FileOptions = {}): Promise<boolean> {
   const logs = liveLogs(db);
   let whole = true;
   for (const [i, path] of logs.entries()) {
     try {
       await checkLogFile(path, i === logs.length - 1);
     } catch (error) {
+      if (errnoOf(error) === 'ENOENT' && options.replaced === true) continue;
       report(unreadable(path, error), options);
       whole = false;
     }

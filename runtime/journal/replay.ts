@@ -1,5 +1,5 @@
 /**
- * What turns do to objects, from their commit records alone: for verify and history. The kernel applies turns to its own state
+ * What turns do to objects, from their commit records alone: for verify. The kernel applies turns to its own state
  * (kernel/commit.ts); that both agree is what verify shows.
  */
 import {
@@ -11,7 +11,6 @@ import {
   type CommitBody,
   type Content,
   type Oid,
-  type SlotRow,
   type SlotWrite,
 } from '../../protocol/index.js';
 import type { ObjectRecord, TurnRecord } from './records.js';
@@ -44,12 +43,6 @@ export function objectFrom([, shape, parents, rows]: ObjectRecord): ReplayedObje
     });
   }
   return object;
-}
-
-export function rowsOf(object: ReplayedObject): SlotRow[] {
-  const rows: SlotRow[] = [];
-  for (const [slot, { attempt, version, content }] of object.slots) rows.push(slot, attempt, version, content);
-  return rows;
 }
 
 export const bodyOf = (turn: TurnRecord): CommitBody => unpack(turn[9]) as CommitBody;
@@ -91,16 +84,6 @@ export function applyTurnTo(object: ReplayedObject, oid: Oid, turn: TurnRecord, 
   for (const [written, writes] of body[3])
     if (written === oid) for (const write of writes) applyWrite(object, write, attempt);
   if (oid === LOBBY_OID && namesCameOrWent(turn, body)) object.shape = attempt;
-}
-
-/** Takes back what the turn did to the slots of this one object. Versions of shape and parents can't be told from the record. */
-export function takeBackFrom(object: ReplayedObject, oid: Oid, turn: TurnRecord, body: CommitBody): void {
-  for (const [written, slot, attempt, version, content] of [...turn[10]].reverse()) {
-    if (written !== oid) continue;
-    if (version === 0) object.slots.delete(slot);
-    else object.slots.set(slot, { attempt, version, content });
-  }
-  if (body[2].includes(oid)) object.exists = false;
 }
 
 const sameContent = (a: Content, b: Content): boolean =>

@@ -1,6 +1,7 @@
 /**
  * The audit of a whole image: every key with its CRC, the chain, the head, and all that is derived (snapshots, history, names, outbox,
- * timers, dead letters, saved replies) against a replay of all commit records. Opens for reading only, under the journal's lock.
+ * timers, dead letters, saved replies) against a replay of all commit records. Opens for reading only, under the journal's lock (or beside
+ * the kernel, see live-read.ts).
  *
  * Two steps. First everything is read once, in key order, and what fits in memory is checked on the way (ledger.ts). Then the objects
  * are replayed in as many parts as the memory needs (audit-objects.ts).
@@ -11,6 +12,7 @@ import { auditObjects } from './audit-objects.js';
 import { readHead, type HeadContent } from './head.js';
 import { imageExists, readMetaOf } from './open.js';
 import { Ledger } from './ledger.js';
+import { openLive, readHeadLive } from './live-read.js';
 import { checkLogs, checkTables, readRows } from './read-through.js';
 import { journalBytes } from './reserve.js';
 import { openDatabase, type Database, type DatabaseOptions } from './rocksdb.js';
@@ -85,11 +87,15 @@ async function noting<R>(report: Report, place: string, check: () => Promise<R> 
 
 async function verifyLocked(paths: ImagePaths, options: VerifyOptions): Promise<VerifyReport> {
   const problems = new Problems();
-  const head = await noting(problems.add, 'head', () => readHead(paths.head));
+  const head = await noting(problems.add, 'head', () =>
+    options.live === true ? readHeadLive(paths.head) : readHead(paths.head),
+  );
   for (const slot of head?.damaged ?? [])
     problems.add('head', `slot ${slot} of ${paths.head} does not have the content that was written`);
   const ledger = new Ledger(problems.add);
-  const db = await noting(problems.add, 'journal', () => openDatabase(paths.journal, options, 'read'));
+  const db = await noting(problems.add, 'journal', () =>
+    options.live === true ? openLive(paths, options) : openDatabase(paths.journal, options, 'read'),
+  );
   try {
     if (db !== undefined) await verifyDatabase(db, paths, head, ledger, problems.add, options);
   } finally {
@@ -114,9 +120,9 @@ async function verifyDatabase(
   options: VerifyOptions,
 ): Promise<void> {
   const damaged = (error: TelosError): void => report(placeOf(error), error.message);
-  if (!(await checkTables(db, { damaged })))
+  if (!(await checkTables(db, { damaged, replaced: options.live === true })))
     return report('journal', 'its keys were not read, since RocksDB can not read a damaged table');
-  await checkLogs(db, { damaged });
+  await checkLogs(db, { damaged, replaced: options.live === true });
   const meta = await noting(report, 'meta', () => readMetaOf(db));
   if (meta === undefined) report('meta', `the journal in ${paths.journal} has lost its meta fields`);
   ledger.expectEnd(meta, head?.state);
