@@ -37,7 +37,12 @@ export function parseExpression(source: string): Parsed {
 }
 
 export function isNode(value: unknown): value is Node {
-  return typeof value === 'object' && value !== null && typeof (value as Node).type === 'string' && typeof (value as Node).start === 'number';
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    typeof (value as Node).type === 'string' &&
+    typeof (value as Node).start === 'number'
+  );
 }
 
 /** The child nodes in source order. A shorthand property has its value alone. */
@@ -74,7 +79,9 @@ export function nameOf(node: Node): string {
 }
 
 export function isFunction(node: Node): boolean {
-  return node.type === 'ArrowFunctionExpression' || node.type === 'FunctionExpression' || node.type === 'FunctionDeclaration';
+  return (
+    node.type === 'ArrowFunctionExpression' || node.type === 'FunctionExpression' || node.type === 'FunctionDeclaration'
+  );
 }
 
 export function unparenthesized(node: Node): Node {

@@ -5,9 +5,41 @@ import { chargeItems, collected, plainArray } from './helpers.js';
 import { listLength } from './caps-lists.js';
 import { running } from './meter.js';
 
-const TYPED = [Uint8Array, Uint8ClampedArray, Uint16Array, Uint32Array, Int8Array, Int16Array, Int32Array, Float32Array, Float64Array, BigInt64Array, BigUint64Array];
+const TYPED = [
+  Uint8Array,
+  Uint8ClampedArray,
+  Uint16Array,
+  Uint32Array,
+  Int8Array,
+  Int16Array,
+  Int32Array,
+  Float32Array,
+  Float64Array,
+  BigInt64Array,
+  BigUint64Array,
+];
 /** Native loops over the elements. Those that answer a new array make it with the constructor, which charges. */
-const LOOPS = ['copyWithin', 'every', 'fill', 'filter', 'find', 'findIndex', 'findLast', 'findLastIndex', 'forEach', 'includes', 'indexOf', 'lastIndexOf', 'map', 'reduce', 'reduceRight', 'reverse', 'slice', 'some', 'sort'];
+const LOOPS = [
+  'copyWithin',
+  'every',
+  'fill',
+  'filter',
+  'find',
+  'findIndex',
+  'findLast',
+  'findLastIndex',
+  'forEach',
+  'includes',
+  'indexOf',
+  'lastIndexOf',
+  'map',
+  'reduce',
+  'reduceRight',
+  'reverse',
+  'slice',
+  'some',
+  'sort',
+];
 const COPIES = ['toReversed', 'toSorted', 'with'];
 const TEXTS = ['join', 'toLocaleString', 'toString'];
 
@@ -22,22 +54,37 @@ export function capBuffers(): Record<string, unknown> {
   const typed = Object.getPrototypeOf(Uint8Array) as { prototype: object };
   const proto = typed.prototype;
   const sizeOf = sizeReader(proto);
-  for (const name of LOOPS) replace(proto, name, (original) => looping(original, (self) => work(sizeOf(self).length, 'a typed array')));
-  for (const name of COPIES) replace(proto, name, (original) => looping(original, (self) => outside(sizeOf(self).byteLength)));
-  for (const name of TEXTS) replace(proto, name, (original) => looping(original, (self) => checkText(sizeOf(self).length)));
+  for (const name of LOOPS)
+    replace(proto, name, (original) => looping(original, (self) => work(sizeOf(self).length, 'a typed array')));
+  for (const name of COPIES)
+    replace(proto, name, (original) => looping(original, (self) => outside(sizeOf(self).byteLength)));
+  for (const name of TEXTS)
+    replace(proto, name, (original) => looping(original, (self) => checkText(sizeOf(self).length)));
   replace(proto, 'set', (original) => looping(original, (_self, [source]) => checkSource(source)));
   replace(typed, 'from', () => from);
   replace(typed, 'of', () => of);
   remove(Uint8Array.prototype, 'toBase64', 'toHex', 'setFromBase64', 'setFromHex');
   remove(Uint8Array, 'fromBase64', 'fromHex');
   const made: Record<string, unknown> = {};
-  for (const original of TYPED) made[original.name] = standIn(original as unknown as Constructor, (args) => typedArguments(args, original.BYTES_PER_ELEMENT));
+  for (const original of TYPED)
+    made[original.name] = standIn(original as unknown as Constructor, (args) =>
+      typedArguments(args, original.BYTES_PER_ELEMENT),
+    );
   return { ...made, ArrayBuffer: capArrayBuffer() };
 }
 
 function capArrayBuffer(): unknown {
-  replace(ArrayBuffer.prototype, 'slice', (original) => looping(original, (self) => outside(self instanceof ArrayBuffer ? self.byteLength : 0)));
-  remove(ArrayBuffer.prototype, 'resize', 'transfer', 'transferToFixedLength', 'transferToImmutable', 'sliceToImmutable');
+  replace(ArrayBuffer.prototype, 'slice', (original) =>
+    looping(original, (self) => outside(self instanceof ArrayBuffer ? self.byteLength : 0)),
+  );
+  remove(
+    ArrayBuffer.prototype,
+    'resize',
+    'transfer',
+    'transferToFixedLength',
+    'transferToImmutable',
+    'sliceToImmutable',
+  );
   return standIn(ArrayBuffer as unknown as Constructor, ([length]) => {
     const bytes = integer(length);
     outside(bytes);
@@ -47,7 +94,10 @@ function capArrayBuffer(): unknown {
 
 /** The sizes by the intrinsic getters: an own `length` could say anything. */
 function sizeReader(proto: object): (self: unknown) => Sized {
-  const getter = (name: string): ((self: unknown) => number) => Function.prototype.call.bind((Object.getOwnPropertyDescriptor(proto, name) as PropertyDescriptor).get as () => number) as (self: unknown) => number;
+  const getter = (name: string): ((self: unknown) => number) =>
+    Function.prototype.call.bind(
+      (Object.getOwnPropertyDescriptor(proto, name) as PropertyDescriptor).get as () => number,
+    ) as (self: unknown) => number;
   const [length, byteLength] = [getter('length'), getter('byteLength')];
   return (self) => ({ length: length(self), byteLength: byteLength(self) });
 }
@@ -73,7 +123,8 @@ function checkText(length: number): void {
 
 function checkSource(source: unknown): void {
   if (ArrayBuffer.isView(source)) work((source as unknown as Sized).length, 'a typed array');
-  else if (isObject(source) || typeof source === 'string') work(Array.isArray(source) ? source.length : listLength(source), 'a list');
+  else if (isObject(source) || typeof source === 'string')
+    work(Array.isArray(source) ? source.length : listLength(source), 'a list');
 }
 
 function typedArguments(args: unknown[], bytesPerElement: number): unknown[] {
@@ -104,7 +155,10 @@ function toList(items: unknown): unknown[] {
 
 const from = {
   from(this: Constructor, items: unknown, f?: (item: unknown, i: number) => unknown, self?: unknown): unknown {
-    const list = typeof items === 'string' || !ArrayBuffer.isView(items) ? toList(items) : Array.from(items as unknown as ArrayLike<unknown>);
+    const list =
+      typeof items === 'string' || !ArrayBuffer.isView(items)
+        ? toList(items)
+        : Array.from(items as unknown as ArrayLike<unknown>);
     return new this(f === undefined ? list : list.map((item, i) => Reflect.apply(f, self, [item, i]) as unknown));
   },
 }.from as unknown as Native;

@@ -14,7 +14,11 @@ const FEW = 64;
 const MANY = 16_384;
 
 /** Replaces `target[name]`, keeping its name, length and attributes. `make` gets the original, callable as `original(self, ...args)`. */
-export function replace(target: object, name: PropertyKey, make: (original: (self: unknown, ...args: unknown[]) => unknown) => Native): void {
+export function replace(
+  target: object,
+  name: PropertyKey,
+  make: (original: (self: unknown, ...args: unknown[]) => unknown) => Native,
+): void {
   const descriptor = Object.getOwnPropertyDescriptor(target, name);
   const native = descriptor && ('value' in descriptor ? (descriptor.value as unknown) : undefined);
   if (!descriptor || typeof native !== 'function') return;

@@ -11,7 +11,9 @@ const BYTES_PER_CHARACTER = 4;
 
 export function capJson(): void {
   const json = JSON as unknown as Record<string, unknown>;
-  replace(json, 'stringify', (original) => native('stringify', (value, replacer, space) => stringify(original, value, replacer, space)));
+  replace(json, 'stringify', (original) =>
+    native('stringify', (value, replacer, space) => stringify(original, value, replacer, space)),
+  );
   replace(json, 'parse', (original) => native('parse', (text, reviver) => parse(original, text, reviver)));
   for (const name of ['rawJSON', 'isRawJSON']) Reflect.deleteProperty(JSON, name);
 }
@@ -56,8 +58,15 @@ class Writer {
     space: unknown,
   ) {
     this.replace = typeof replacer === 'function' ? (replacer as Native) : null;
-    this.only = Array.isArray(replacer) ? [...new Set(replacer.filter((k) => typeof k === 'string' || typeof k === 'number').map(String))] : null;
-    this.gap = typeof space === 'number' ? ' '.repeat(Math.max(0, Math.min(10, Math.trunc(space) || 0))) : typeof space === 'string' ? space.slice(0, 10) : '';
+    this.only = Array.isArray(replacer)
+      ? [...new Set(replacer.filter((k) => typeof k === 'string' || typeof k === 'number').map(String))]
+      : null;
+    this.gap =
+      typeof space === 'number'
+        ? ' '.repeat(Math.max(0, Math.min(10, Math.trunc(space) || 0)))
+        : typeof space === 'string'
+          ? space.slice(0, 10)
+          : '';
   }
 
   write(value: unknown): string | undefined {
@@ -67,7 +76,8 @@ class Writer {
   private property(holder: unknown, key: string, given: unknown, indent: string): string | undefined {
     if (--this.meter.left < 0) this.meter.check();
     let value = given;
-    if ((isObject(value) || typeof value === 'bigint') && typeof (value as { toJSON?: unknown }).toJSON === 'function') value = Reflect.apply((value as unknown as { toJSON: Native }).toJSON, value, [key]);
+    if ((isObject(value) || typeof value === 'bigint') && typeof (value as { toJSON?: unknown }).toJSON === 'function')
+      value = Reflect.apply((value as unknown as { toJSON: Native }).toJSON, value, [key]);
     if (this.replace) value = Reflect.apply(this.replace, holder, [key, value]);
     const text = this.text(value, indent);
     if (text !== undefined) this.count(text.length);
@@ -97,7 +107,9 @@ class Writer {
     if (this.path.includes(value)) throw new TypeError('Converting circular structure to JSON');
     this.path.push(value);
     const inner = indent + this.gap;
-    const text = Array.isArray(value) ? this.list(value, inner, indent) : this.record(value as Record<string, unknown>, inner, indent);
+    const text = Array.isArray(value)
+      ? this.list(value, inner, indent)
+      : this.record(value as Record<string, unknown>, inner, indent);
     this.path.pop();
     return text;
   }

@@ -6,8 +6,36 @@ import { exceed, grow, growText, isObject, remove, replace, work, type Native } 
 import { running } from './meter.js';
 
 /** Methods that take at most two arguments, for which `undefined` is the same as none. */
-const READERS = ['every', 'filter', 'find', 'findIndex', 'findLast', 'findLastIndex', 'forEach', 'includes', 'indexOf', 'map', 'some', 'toSorted', 'sort'];
-const OTHERS = ['copyWithin', 'fill', 'lastIndexOf', 'reduce', 'reduceRight', 'reverse', 'shift', 'splice', 'unshift', 'toReversed', 'toSpliced', 'with', 'slice'];
+const READERS = [
+  'every',
+  'filter',
+  'find',
+  'findIndex',
+  'findLast',
+  'findLastIndex',
+  'forEach',
+  'includes',
+  'indexOf',
+  'map',
+  'some',
+  'toSorted',
+  'sort',
+];
+const OTHERS = [
+  'copyWithin',
+  'fill',
+  'lastIndexOf',
+  'reduce',
+  'reduceRight',
+  'reverse',
+  'shift',
+  'splice',
+  'unshift',
+  'toReversed',
+  'toSpliced',
+  'with',
+  'slice',
+];
 const COPYING = new Set(['filter', 'map', 'slice', 'toSorted', 'toReversed', 'toSpliced', 'with', 'unshift']);
 
 export function capLists(): void {
@@ -16,10 +44,18 @@ export function capLists(): void {
   for (const name of OTHERS) replace(proto, name, (original) => other(name, original));
   replace(proto, 'concat', concat);
   replace(proto, 'join', () => method('join', (self, separator) => join(self, separator)));
-  replace(proto, 'toString', () => method('toString', (self) => (isObject(self) && typeof self['join'] === 'function' && !Array.isArray(self) ? Reflect.apply(self['join'] as Native, self, []) : join(self, undefined))));
+  replace(proto, 'toString', () =>
+    method('toString', (self) =>
+      isObject(self) && typeof self['join'] === 'function' && !Array.isArray(self)
+        ? Reflect.apply(self['join'] as Native, self, [])
+        : join(self, undefined),
+    ),
+  );
   replace(proto, 'toLocaleString', () => method('toLocaleString', (self) => join(self, undefined)));
   replace(proto, 'flat', () => method('flat', (self, depth) => flat(self, depth === undefined ? 1 : Number(depth))));
-  replace(proto, 'flatMap', () => method('flatMap', (self, f, thisArg) => flat((Array.prototype.map as Native).call(self, f, thisArg), 1)));
+  replace(proto, 'flatMap', () =>
+    method('flatMap', (self, f, thisArg) => flat((Array.prototype.map as Native).call(self, f, thisArg), 1)),
+  );
   replace(Array, 'from', (original) => method('from', (_self, items, f, thisArg) => from(original, items, f, thisArg)));
   replace(Array, 'of', () => method('of', (_self, ...items) => items));
   remove(Array, 'fromAsync');
@@ -76,8 +112,10 @@ export function listLength(self: unknown): number {
   if (typeof self === 'string') return self.length;
   if (!isObject(self)) return 0;
   const own = types.isProxy(self) ? undefined : Object.getOwnPropertyDescriptor(self, 'length');
-  if (own && 'value' in own && (typeof own.value === 'number' || own.value === undefined)) return Math.max(0, Math.min(Number(own.value) || 0, Number.MAX_SAFE_INTEGER));
-  if (own === undefined && (ArrayBuffer.isView(self) || self instanceof String)) return (self as unknown as { length?: number }).length ?? 0;
+  if (own && 'value' in own && (typeof own.value === 'number' || own.value === undefined))
+    return Math.max(0, Math.min(Number(own.value) || 0, Number.MAX_SAFE_INTEGER));
+  if (own === undefined && (ArrayBuffer.isView(self) || self instanceof String))
+    return (self as unknown as { length?: number }).length ?? 0;
   if (own === undefined && !types.isProxy(self) && !('length' in self)) return 0;
   if (running.meter === null) return 0;
   throw new TypeError('a list method works on a list, a string, or an object whose own length is a number');
@@ -88,7 +126,8 @@ function concat(original: (self: unknown, ...args: unknown[]) => unknown): Nativ
     let total = 0;
     for (const item of [self, ...args]) {
       if (Array.isArray(item)) total += item.length;
-      else if (isObject(item) && !types.isProxy(item) && Symbol.isConcatSpreadable in item) throw new TypeError('Symbol.isConcatSpreadable is not supported');
+      else if (isObject(item) && !types.isProxy(item) && Symbol.isConcatSpreadable in item)
+        throw new TypeError('Symbol.isConcatSpreadable is not supported');
       else total++;
     }
     work(total, 'a list');
@@ -117,11 +156,13 @@ function join(self: unknown, separator: unknown): string {
 
 function joined(list: ArrayLike<unknown>, length: number, between: string): string {
   let text = '';
+  const m = running.meter;
   for (let i = 0; i < length; i++) {
     const item = list[i];
     if (i > 0) text += between;
     if (item !== null && item !== undefined) text += `${item as string}`;
-    if (text.length > MAX_STRING && running.meter) throw exceed(`a joined string of more than ${MAX_STRING} characters`);
+    if (m && (i & 15) === 15 && --m.left < 0) m.check();
+    if (text.length > MAX_STRING && m) throw exceed(`a joined string of more than ${MAX_STRING} characters`);
   }
   growText(text.length, 'a joined string');
   return text;
@@ -146,7 +187,12 @@ function flatInto(out: unknown[], list: ArrayLike<unknown>, depth: number): void
   }
 }
 
-function from(original: (self: unknown, ...args: unknown[]) => unknown, items: unknown, f: unknown, thisArg: unknown): unknown {
+function from(
+  original: (self: unknown, ...args: unknown[]) => unknown,
+  items: unknown,
+  f: unknown,
+  thisArg: unknown,
+): unknown {
   if (items === null || items === undefined) throw new TypeError(`${items as undefined} is not iterable`);
   const m = running.meter;
   if (typeof items === 'number' || typeof items === 'boolean') return [];
@@ -155,14 +201,21 @@ function from(original: (self: unknown, ...args: unknown[]) => unknown, items: u
     return original(Array, items, f, thisArg);
   }
   const iterator = (items as Partial<Iterable<unknown>>)[Symbol.iterator];
-  if (iterator !== undefined && iterator !== null) return mapped(collected(m, items as Iterable<unknown>), original, f, thisArg);
+  if (iterator !== undefined && iterator !== null)
+    return mapped(collected(m, items as Iterable<unknown>), original, f, thisArg);
   const length = listLength(items);
   work(length, 'a list');
   grow(length * 8, 'a list');
   return mapped(Array.prototype.slice.call(items as unknown[]), original, f, thisArg, length);
 }
 
-function mapped(list: unknown[], original: (self: unknown, ...args: unknown[]) => unknown, f: unknown, thisArg: unknown, length = list.length): unknown {
+function mapped(
+  list: unknown[],
+  original: (self: unknown, ...args: unknown[]) => unknown,
+  f: unknown,
+  thisArg: unknown,
+  length = list.length,
+): unknown {
   if (list.length !== length) list.length = length;
   return f === undefined ? filled(list) : original(Array, list, f, thisArg);
 }

@@ -6,9 +6,17 @@ import { running } from './meter.js';
 
 /** Their work is seen from the size of what they answer. */
 const LISTING = ['keys', 'values', 'entries', 'getOwnPropertyNames', 'getOwnPropertySymbols'];
-/** Their work is not seen at all: charged as if it were some, so that the clock is looked at soon. */
-const COPYING = ['assign', 'defineProperties', 'freeze', 'seal', 'isFrozen', 'isSealed', 'getOwnPropertyDescriptors', 'create'];
-const COPY_UNITS = 32;
+/** Their work is not seen at all: the clock is looked at each time. */
+const COPYING = [
+  'assign',
+  'defineProperties',
+  'freeze',
+  'seal',
+  'isFrozen',
+  'isSealed',
+  'getOwnPropertyDescriptors',
+  'create',
+];
 
 /** Arguments of one call; V8 gives up a little later, but only after it has copied them. */
 const MAX_ARGUMENTS = 60_000;
@@ -18,12 +26,16 @@ type Original = (self: unknown, ...args: unknown[]) => unknown;
 export function capObjects(): void {
   for (const name of LISTING) replace(Object, name, (original) => listing(original));
   replace(Reflect, 'ownKeys', (original) => listing(original));
-  for (const name of COPYING) replace(Object, name, (original) => native((...args) => (running.meter?.charge(COPY_UNITS), original(Object, ...args))));
+  for (const name of COPYING)
+    replace(Object, name, (original) => native((...args) => (running.meter?.look(), original(Object, ...args))));
   replace(Object, 'fromEntries', (original) => native((entries) => original(Object, listed(entries))));
-  replace(Reflect, 'apply', (original) => native((f, self, args) => (checkArguments(args), original(Reflect, f, self, args))));
+  replace(Reflect, 'apply', (original) =>
+    native((f, self, args) => (checkArguments(args), original(Reflect, f, self, args))),
+  );
   replace(Reflect, 'construct', (original) => native((...all) => (checkArguments(all[1]), original(Reflect, ...all))));
   replace(Function.prototype, 'apply', (original) => applying(original));
-  for (const name of ['asIntN', 'asUintN']) replace(BigInt, name, (original) => native((bits, value) => original(BigInt, checkedBits(bits), value)));
+  for (const name of ['asIntN', 'asUintN'])
+    replace(BigInt, name, (original) => native((bits, value) => original(BigInt, checkedBits(bits), value)));
   remove(Object, 'groupBy');
   remove(Object.getPrototypeOf(Object.getPrototypeOf([][Symbol.iterator]())) as object, ...HELPERS);
 }
@@ -42,9 +54,11 @@ function native(body: (...args: unknown[]) => unknown): Native {
 
 function listing(original: Original): Native {
   return native((value) => {
-    if (typeof value === 'string' || ArrayBuffer.isView(value)) chargeItems(running.meter, (value as { length?: number }).length ?? 0);
+    if (typeof value === 'string' || ArrayBuffer.isView(value))
+      chargeItems(running.meter, (value as { length?: number }).length ?? 0);
     const keys = original(Object, value) as unknown[];
     work(keys.length, 'a list of keys');
+    if (keys.length > 64) running.meter?.look();
     return keys;
   });
 }
@@ -53,7 +67,8 @@ function listing(original: Original): Native {
 export function listed(items: unknown): unknown {
   const m = running.meter;
   if (m === null || items === null || items === undefined) return items;
-  if (!plainArray(items)) return isObject(items) || typeof items === 'string' ? collected(m, items as Iterable<unknown>) : items;
+  if (!plainArray(items))
+    return isObject(items) || typeof items === 'string' ? collected(m, items as Iterable<unknown>) : items;
   chargeItems(m, items.length);
   return items;
 }

@@ -4,7 +4,7 @@
  * surely cheap runs under a deadline, which costs about 0.1 ms.
  */
 import { types } from 'node:util';
-import { createContext, Script } from 'node:vm';
+import { Script } from 'node:vm';
 
 import { MAX_STRING } from './helpers.js';
 import { exceed, isObject, remove, replace, work, type Native } from './caps-common.js';
@@ -25,7 +25,8 @@ let costs = new Map<string, RegExpCost>();
 export function capRegExp(): void {
   const proto = RegExp.prototype as unknown as Record<PropertyKey, unknown>;
   replace(proto, 'exec', (original) => exec(original));
-  for (const key of [Symbol.match, Symbol.matchAll, Symbol.replace, Symbol.search, Symbol.split]) replace(proto, key, (original) => protocol(original));
+  for (const key of [Symbol.match, Symbol.matchAll, Symbol.replace, Symbol.search, Symbol.split])
+    replace(proto, key, (original) => protocol(original));
   replace(proto, 'toString', (original) => plain((self) => (genuine(self), original(self))));
   remove(proto, 'compile');
   remove(RegExp, 'escape');
@@ -54,7 +55,9 @@ function exec(original: (self: unknown, ...args: unknown[]) => unknown): Native 
 }
 
 /** The source is read through the intrinsic getter: an own property of the instance could say anything. */
-const sourceOf = Function.prototype.call.bind((Object.getOwnPropertyDescriptor(RegExp.prototype, 'source') as PropertyDescriptor).get as () => string) as (self: unknown) => string;
+const sourceOf = Function.prototype.call.bind(
+  (Object.getOwnPropertyDescriptor(RegExp.prototype, 'source') as PropertyDescriptor).get as () => string,
+) as (self: unknown) => string;
 
 function cheap(self: RegExp, length: number): boolean {
   const { nested, loops, size } = costOf(sourceOf(self));
@@ -65,7 +68,8 @@ function cheap(self: RegExp, length: number): boolean {
 function costOf(source: string): RegExpCost {
   let cost = costs.get(source);
   if (cost === undefined) {
-    if (source.length > MAX_PATTERN) throw exceed(`a regular expression of ${source.length} characters; at most ${MAX_PATTERN}`);
+    if (source.length > MAX_PATTERN)
+      throw exceed(`a regular expression of ${source.length} characters; at most ${MAX_PATTERN}`);
     cost = regExpCost(source);
     if (costs.size >= REMEMBERED) costs = new Map();
     costs.set(source, cost);
@@ -73,30 +77,34 @@ function costOf(source: string): RegExpCost {
   return cost;
 }
 
-const sandbox = createContext({ run: null }) as { run: (() => unknown) | null };
-const script = new Script('run()');
+/** In this realm, so that no error of another realm (whose `Function` is not tamed) can come out of it. Methods don't see this global. */
+const RUN = '$telosUnderDeadline';
+const script = new Script(`globalThis.${RUN}()`);
+const slot = globalThis as unknown as Record<string, (() => unknown) | undefined>;
 let guarded = false;
 
 function underDeadline<T>(run: () => T): T {
   const m = running.meter;
   if (m === null || guarded) return run();
   guarded = true;
-  sandbox.run = run;
+  slot[RUN] = run;
   try {
-    return script.runInContext(sandbox, { timeout: Math.max(1, Math.ceil(m.msLeft())) }) as T;
+    return script.runInThisContext({ timeout: Math.max(1, Math.ceil(m.msLeft())) }) as T;
   } catch (error) {
-    if (isObject(error) && error['code'] === 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw exceed('a regular expression ran too long');
+    if (isObject(error) && error['code'] === 'ERR_SCRIPT_EXECUTION_TIMEOUT')
+      throw exceed('a regular expression ran too long');
     throw error;
   } finally {
     guarded = false;
-    sandbox.run = null;
+    slot[RUN] = undefined;
   }
 }
 
 /** An `exec`, `flags` or `constructor` of the instance's own could keep the native loop over matches for ever. */
 function genuine(self: unknown): void {
   if (running.meter === null) return;
-  if (types.isRegExp(self) && Object.getPrototypeOf(self) === RegExp.prototype && Reflect.ownKeys(self).length === 1) return;
+  if (types.isRegExp(self) && Object.getPrototypeOf(self) === RegExp.prototype && Reflect.ownKeys(self).length === 1)
+    return;
   throw new TypeError('a regular expression with properties of its own is not supported');
 }
 
@@ -106,7 +114,8 @@ function protocol(original: (self: unknown, ...args: unknown[]) => unknown): Nat
     const text = typeof subject === 'string' ? subject : `${subject as string}`;
     work(text.length >>> 4, 'a string');
     const result = original(self, text, ...args);
-    if (typeof result === 'string' && result.length > MAX_STRING && running.meter) throw exceed(`a string of ${result.length} characters; at most ${MAX_STRING}`);
+    if (typeof result === 'string' && result.length > MAX_STRING && running.meter)
+      throw exceed(`a string of ${result.length} characters; at most ${MAX_STRING}`);
     return result;
   });
 }

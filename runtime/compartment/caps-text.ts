@@ -4,30 +4,81 @@ import { exceed, grow, growText, integer, replace, work, type Native } from './c
 import { running } from './meter.js';
 
 /** Linear in the length of the text, small factor. */
-const LINEAR = ['toLowerCase', 'toUpperCase', 'toLocaleLowerCase', 'toLocaleUpperCase', 'trim', 'trimStart', 'trimEnd', 'localeCompare', 'isWellFormed', 'toWellFormed', 'at', 'codePointAt'];
-const MARKUP = ['anchor', 'big', 'blink', 'bold', 'fixed', 'fontcolor', 'fontsize', 'italics', 'link', 'small', 'strike', 'sub', 'sup'];
-const GLOBAL = ['encodeURI', 'encodeURIComponent', 'decodeURI', 'decodeURIComponent', 'escape', 'unescape', 'parseInt', 'parseFloat'];
+const LINEAR = [
+  'toLowerCase',
+  'toUpperCase',
+  'toLocaleLowerCase',
+  'toLocaleUpperCase',
+  'trim',
+  'trimStart',
+  'trimEnd',
+  'localeCompare',
+  'isWellFormed',
+  'toWellFormed',
+  'at',
+  'codePointAt',
+];
+const MARKUP = [
+  'anchor',
+  'big',
+  'blink',
+  'bold',
+  'fixed',
+  'fontcolor',
+  'fontsize',
+  'italics',
+  'link',
+  'small',
+  'strike',
+  'sub',
+  'sup',
+];
+const GLOBAL = ['encodeURI', 'encodeURIComponent', 'decodeURI', 'decodeURIComponent', 'parseInt', 'parseFloat'];
 
 /** Beyond this product of the two lengths a search is done by our own linear algorithm. */
 const PRODUCT = 10_000_000;
 
+/** Characters that `encodeURI`, `normalize` and the like take at once. */
+const MAX_SLOW = 1024 * 1024;
+
 type Original = (self: unknown, ...args: unknown[]) => unknown;
 
-export function capText(): void {
+/** Answers the global functions that methods see instead of the originals. */
+export function capText(): Record<string, unknown> {
   const proto = String.prototype as unknown as Record<string, unknown>;
-  for (const name of LINEAR) replace(proto, name, (original) => onText(name, (text, args) => (work(text.length >>> 3, 'a string'), original(text, ...args))));
-  for (const name of MARKUP) replace(proto, name, (original) => onText(name, (text, args) => (growText(text.length + 6 * String(args[0]).length, 'a string'), original(text, ...args))));
-  replace(proto, 'normalize', (original) => onText('normalize', (text, args) => (growText(text.length * 3, 'a normalized string'), work(text.length, 'a string'), original(text, ...args))));
+  for (const name of LINEAR)
+    replace(proto, name, (original) =>
+      onText(name, (text, args) => (work(text.length >>> 3, 'a string'), original(text, ...args))),
+    );
+  for (const name of MARKUP)
+    replace(proto, name, (original) =>
+      onText(
+        name,
+        (text, args) => (growText(text.length + 6 * String(args[0]).length, 'a string'), original(text, ...args)),
+      ),
+    );
+  replace(proto, 'normalize', (original) =>
+    onText('normalize', (text, args) => (checkSlow(text), original(text, ...args))),
+  );
   replace(proto, 'repeat', (original) => onText('repeat', repeat(original)));
   for (const name of ['padStart', 'padEnd']) replace(proto, name, (original) => onText(name, pad(original)));
   replace(proto, 'concat', (original) => onText('concat', concat(original)));
-  for (const name of ['indexOf', 'includes', 'lastIndexOf']) replace(proto, name, (original) => onText(name, search(name, original)));
+  for (const name of ['indexOf', 'includes', 'lastIndexOf'])
+    replace(proto, name, (original) => onText(name, search(name, original)));
   replace(proto, 'split', (original) => onText('split', split(original)));
-  for (const name of ['replace', 'replaceAll']) replace(proto, name, (original) => onText(name, substitute(name, original)));
-  for (const name of ['match', 'matchAll', 'search']) replace(proto, name, (original) => onText(name, (text, args) => (work(text.length >>> 3, 'a string'), original(text, ...args))));
+  for (const name of ['replace', 'replaceAll'])
+    replace(proto, name, (original) => onText(name, substitute(name, original)));
+  for (const name of ['match', 'matchAll', 'search'])
+    replace(proto, name, (original) =>
+      onText(name, (text, args) => (work(text.length >>> 3, 'a string'), original(text, ...args))),
+    );
   replace(String, 'raw', () => raw);
-  for (const name of GLOBAL) replace(globalThis, name, (original) => ofText(original));
-  for (const name of ['parseInt', 'parseFloat']) Object.defineProperty(Number, name, { value: (globalThis as unknown as Record<string, unknown>)[name] });
+  const made = Object.fromEntries(
+    GLOBAL.map((name) => [name, (globalThis as unknown as Record<string, unknown>)[name]]),
+  );
+  for (const name of GLOBAL) replace(made, name, (original) => ofText(original));
+  for (const name of ['parseInt', 'parseFloat']) Object.defineProperty(Number, name, { value: made[name] });
+  return made;
 }
 
 /** A method whose receiver is converted to a string once. */
@@ -35,7 +86,8 @@ function onText(name: string, body: (text: string, args: unknown[]) => unknown):
   const holder = {
     [name](this: unknown, ...args: unknown[]): unknown {
       if (typeof this === 'string') return body(this, args);
-      if (this === null || this === undefined) throw new TypeError(`String.prototype.${name} called on null or undefined`);
+      if (this === null || this === undefined)
+        throw new TypeError(`String.prototype.${name} called on null or undefined`);
       return body(`${this as string}`, args);
     },
   };
@@ -43,11 +95,20 @@ function onText(name: string, body: (text: string, args: unknown[]) => unknown):
 }
 
 function ofText(original: Original): Native {
-  return function (text, ...args) {
-    const value = typeof text === 'string' ? text : `${text as string}`;
-    work(value.length >>> 1, 'a string');
-    return original(undefined, value, ...args);
+  const holder = {
+    method(text: unknown, ...args: unknown[]): unknown {
+      const value = typeof text === 'string' ? text : `${text as string}`;
+      checkSlow(value);
+      return original(undefined, value, ...args);
+    },
   };
+  return holder.method;
+}
+
+/** For what takes V8 a third of a microsecond for each character. */
+function checkSlow(text: string): void {
+  if (text.length > MAX_SLOW && running.meter) throw exceed(`this on ${text.length} characters; at most ${MAX_SLOW}`);
+  work(text.length << 3, 'a string');
 }
 
 function repeat(original: Original) {
@@ -138,7 +199,8 @@ function split(original: Original) {
     work(text.length >>> 1, 'a string');
     if (typeof separator === 'string') {
       if (limit === undefined) growPieces(text, separator);
-      if (slow(text, separator)) return splitBy(text, separator, limit === undefined ? 2 ** 32 - 1 : Number(limit) >>> 0);
+      if (slow(text, separator))
+        return splitBy(text, separator, limit === undefined ? 2 ** 32 - 1 : Number(limit) >>> 0);
     }
     return original(text, ...args);
   };
@@ -149,7 +211,8 @@ function growPieces(text: string, separator: string): void {
   if (separator === '') return grow(text.length * 8, 'a list of characters');
   if (text.length < 1_000_000) return;
   let pieces = 0;
-  for (let at = text.indexOf(separator); at >= 0; at = text.indexOf(separator, at + separator.length)) if ((++pieces & 4095) === 0) work(4096, 'a list of pieces');
+  for (let at = text.indexOf(separator); at >= 0; at = text.indexOf(separator, at + separator.length))
+    if ((++pieces & 4095) === 0) work(4096, 'a list of pieces');
   grow(pieces * 40, 'a list of pieces');
 }
 
@@ -169,11 +232,14 @@ function substitute(name: string, original: Original) {
     work(text.length >>> 1, 'a string');
     const [pattern, by] = args;
     if (typeof pattern === 'string') {
-      if (slow(text, pattern)) throw exceed(`a search for ${pattern.length} characters in ${text.length}; use indexOf and slice`);
-      if (typeof by === 'string' && name === 'replaceAll') growText(((text.length / Math.max(1, pattern.length)) * by.length) / 64, 'a string');
+      if (slow(text, pattern))
+        throw exceed(`a search for ${pattern.length} characters in ${text.length}; use indexOf and slice`);
+      if (typeof by === 'string' && name === 'replaceAll')
+        growText(((text.length / Math.max(1, pattern.length)) * by.length) / 64, 'a string');
     }
     const result = original(text, ...args);
-    if (typeof result === 'string' && result.length > MAX_STRING && running.meter) throw exceed(`a string of ${result.length} characters; at most ${MAX_STRING}`);
+    if (typeof result === 'string' && result.length > MAX_STRING && running.meter)
+      throw exceed(`a string of ${result.length} characters; at most ${MAX_STRING}`);
     return result;
   };
 }

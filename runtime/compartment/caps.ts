@@ -19,10 +19,9 @@ import { capText } from './caps-text.js';
 /** Replaces the methods in place. Answers the constructors that methods see instead of the originals. */
 export function installCaps(): Record<string, unknown> {
   capLists();
-  capText();
   capRegExp();
   capObjects();
   capJson();
   capPromises();
-  return { ...capCollections(), ...capBuffers() };
+  return { ...capText(), ...capCollections(), ...capBuffers() };
 }

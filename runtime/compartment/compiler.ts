@@ -52,7 +52,9 @@ export class Compiler {
 function compileMethod(source: string): CompiledMethod {
   const checked = checkedSource(source);
   const { evaluate, globals } = compartment();
-  const shared = [...checked.free].filter((name) => GLOBAL_NAMES.has(name) && Object.hasOwn(globals, name) && !LITERALS.has(name));
+  const shared = [...checked.free].filter(
+    (name) => GLOBAL_NAMES.has(name) && Object.hasOwn(globals, name) && !LITERALS.has(name),
+  );
   const powers = [...checked.free].filter((name) => POWER_NAMES.has(name));
   const given = powers.map((name) => `const ${name}=${HELPERS}C.${name};`).join('');
   const text = `(function(${[HELPERS, ...shared].join(',')}){return function(${HELPERS}C){const ${METER}=${HELPERS}C.meter;${given}return ${instrumentChecked(checked)}}})`;
@@ -60,7 +62,9 @@ function compileMethod(source: string): CompiledMethod {
     const factory = evaluate(text) as (...values: unknown[]) => CompiledMethod;
     return Reflect.apply(factory, undefined, [helpers, ...shared.map((name) => globals[name])]);
   } catch (error) {
-    throw new TelosError('BAD_SOURCE', `1:1: ${(error as Error).message}; at ${JSON.stringify(source.slice(0, 80))}`, { cause: error });
+    throw new TelosError('BAD_SOURCE', `1:1: ${(error as Error).message}; at ${JSON.stringify(source.slice(0, 80))}`, {
+      cause: error,
+    });
   }
 }
 

@@ -32,7 +32,8 @@ export interface Helpers {
   list(m: Meter, iterable: unknown): unknown;
   fields(m: Meter, value: unknown): unknown;
   key(value: unknown): PropertyKey;
-  unknown(name: string): never;
+  /** A name that no method has: any property of it is a ReferenceError. */
+  readonly free: object;
   size(m: Meter, count: unknown): unknown;
   caught(m: Meter, error: unknown): void;
 }
@@ -76,14 +77,19 @@ export const helpers: Helpers = Object.freeze({
       chargeItems(m, iterable.length);
       return iterable;
     }
-    if (iterable === null || iterable === undefined || typeof (iterable as Iterable<unknown>)[Symbol.iterator] !== 'function') {
+    if (
+      iterable === null ||
+      iterable === undefined ||
+      typeof (iterable as Iterable<unknown>)[Symbol.iterator] !== 'function'
+    ) {
       throw new TypeError(`${iterable === null ? 'null' : typeof iterable} is not iterable`);
     }
     return collected(m, iterable as Iterable<unknown>);
   },
   fields(m: Meter, value: unknown): unknown {
-    if (typeof value === 'string' || Array.isArray(value) || ArrayBuffer.isView(value)) chargeItems(m, (value as { length?: number }).length ?? 0);
-    else if (value !== null && value !== undefined) m.charge(8);
+    if (typeof value === 'string' || Array.isArray(value) || ArrayBuffer.isView(value))
+      chargeItems(m, (value as { length?: number }).length ?? 0);
+    else if (value !== null && value !== undefined) m.look();
     return value;
   },
   size(m: Meter, count: unknown): unknown {
@@ -91,20 +97,33 @@ export const helpers: Helpers = Object.freeze({
     return count;
   },
   key(value: unknown): PropertyKey {
-    return typeof value === 'object' || typeof value === 'function' ? (toPrimitive(value, 'string') as PropertyKey) : (value as PropertyKey);
+    return typeof value === 'object' || typeof value === 'function'
+      ? (toPrimitive(value, 'string') as PropertyKey)
+      : (value as PropertyKey);
   },
-  unknown(name: string): never {
-    throw new ReferenceError(`${name} is not defined`);
-  },
+  free: new Proxy(
+    {},
+    {
+      get(_target, name) {
+        throw new ReferenceError(`${String(name)} is not defined`);
+      },
+    },
+  ),
   caught(m: Meter, error: unknown): void {
     m.on();
-    if (error instanceof RangeError && error.message === 'Maximum call stack size exceeded') throw m.exceed('calls nested too deeply (stack overflow)', 'turn.max_depth');
+    if (error instanceof RangeError && error.message === 'Maximum call stack size exceeded')
+      throw m.exceed('calls nested too deeply (stack overflow)', 'turn.max_depth');
   },
 });
 
 /** An array whose native iteration nobody has changed; intrinsics are frozen, so only its own keys and parents matter. */
 export function plainArray(value: unknown): value is unknown[] {
-  return Array.isArray(value) && !types.isProxy(value) && Object.getPrototypeOf(value) === Array.prototype && !Object.hasOwn(value, Symbol.iterator);
+  return (
+    Array.isArray(value) &&
+    !types.isProxy(value) &&
+    Object.getPrototypeOf(value) === Array.prototype &&
+    !Object.hasOwn(value, Symbol.iterator)
+  );
 }
 
 /** All items of any iterable, each charged; in place of the native loops that a native `next` could keep for ever. */
@@ -124,7 +143,10 @@ export function chargeItems(m: Meter | null, count: number): void {
 
 function longString(length: number): void {
   const m = running.meter;
-  if (length > MAX_STRING) throw m ? m.exceed(`a string of ${length} characters; at most ${MAX_STRING}`, 'turn.max_grow_bytes') : new RangeError('Invalid string length');
+  if (length > MAX_STRING)
+    throw m
+      ? m.exceed(`a string of ${length} characters; at most ${MAX_STRING}`, 'turn.max_grow_bytes')
+      : new RangeError('Invalid string length');
   if (m) m.charge(4);
 }
 

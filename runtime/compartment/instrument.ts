@@ -54,7 +54,9 @@ class Emitter {
     this.frames.push(outer);
     const lead = this.gap(0, this.root.start);
     const text = this.emit(this.root);
-    return outer.temps.length === 0 ? `${lead}(${text})` : `${lead}(()=>{let ${outer.temps.join(',')};return (${text})})()`;
+    return outer.temps.length === 0
+      ? `${lead}(${text})`
+      : `${lead}(()=>{let ${outer.temps.join(',')};return (${text})})()`;
   }
 
   private emit(node: Node): string {
@@ -93,11 +95,15 @@ class Emitter {
       case 'TaggedTemplateExpression':
         return this.plain(node, (c) => (c === node['quasi'] ? this.plain(c) : this.emit(c)));
       case 'Identifier':
-        return this.unknown.has(node) ? ` ${HELPERS}.unknown("${nameOf(node)}")` : this.plain(node);
+        return this.unknown.has(node) ? ` ${HELPERS}.free.${nameOf(node)}` : this.plain(node);
       case 'Property':
-        return node['shorthand'] === true && this.unknown.has(child(node, 'value')) ? `${this.plain(child(node, 'key'))}:${this.emit(child(node, 'value'))}` : this.plain(node);
+        return node['shorthand'] === true && this.unknown.has(child(node, 'value'))
+          ? `${this.plain(child(node, 'key'))}:${this.emit(child(node, 'value'))}`
+          : this.plain(node);
       case 'UnaryExpression':
-        return node['operator'] === 'typeof' ? this.plain(node, (c) => (c.type === 'Identifier' ? this.plain(c) : this.emit(c))) : this.plain(node);
+        return node['operator'] === 'typeof'
+          ? this.plain(node, (c) => (c.type === 'Identifier' ? this.plain(c) : this.emit(c)))
+          : this.plain(node);
       case 'UpdateExpression':
         return ` ${this.plain(node)} `;
       case 'Literal':
@@ -147,7 +153,10 @@ class Emitter {
       if (!p || !pattern) continue;
       const name = `${HELPERS}P${this.counter++}`;
       taken.push(`var ${this.emit(pattern)}=${HELPERS}.list(${METER},${name});`);
-      params.set(p, p === pattern ? name : name + this.gap(pattern.end, child(p, 'right').start) + this.emit(child(p, 'right')));
+      params.set(
+        p,
+        p === pattern ? name : name + this.gap(pattern.end, child(p, 'right').start) + this.emit(child(p, 'right')),
+      );
     }
     const body = child(node, 'body');
     const frame: FunctionFrame = { temps: [] };
@@ -163,9 +172,11 @@ class Emitter {
   private loop(node: Node): string {
     const body = child(node, 'body');
     const left = childOrNull(node, 'left');
-    const pattern = left?.type === 'VariableDeclaration' ? takenApart(child(list(left, 'declarations')[0] ?? left, 'id')) : undefined;
+    const pattern =
+      left?.type === 'VariableDeclaration' ? takenApart(child(list(left, 'declarations')[0] ?? left, 'id')) : undefined;
     const start = node.type === 'ForOfStatement' && node['await'] === true ? `${ENTRY};` : EDGE;
-    if (left === null || pattern === undefined) return this.plain(node, (c) => (c === body ? this.block(c, start) : this.emit(c)));
+    if (left === null || pattern === undefined)
+      return this.plain(node, (c) => (c === body ? this.block(c, start) : this.emit(c)));
     const name = `${HELPERS}P${this.counter++}`;
     const declared = `${String(left['kind'])} ${this.emit(pattern)}=${HELPERS}.list(${METER},${name});`;
     return this.plain(node, (c) => {
@@ -177,7 +188,9 @@ class Emitter {
   /** A statement as a block that begins with `start`. */
   private block(node: Node, start: string): string {
     const text = this.emit(node);
-    return node.type === 'BlockStatement' && !start.includes(`${HELPERS}P`) ? `{${start}${text.slice(1)}` : `{${start}${text}}`;
+    return node.type === 'BlockStatement' && !start.includes(`${HELPERS}P`)
+      ? `{${start}${text.slice(1)}`
+      : `{${start}${text}}`;
   }
 
   private catchClause(node: Node): string {
@@ -186,7 +199,10 @@ class Emitter {
     const name = `${HELPERS}E`;
     const start = `${HELPERS}.caught(${METER},${name});`;
     if (param === null) return this.plain(node, (c) => `(${name})${this.block(c, start)}`);
-    if (param.type === 'Identifier') return this.plain(node, (c) => (c === body ? this.block(c, `${HELPERS}.caught(${METER},${nameOf(param)});`) : this.emit(c)));
+    if (param.type === 'Identifier')
+      return this.plain(node, (c) =>
+        c === body ? this.block(c, `${HELPERS}.caught(${METER},${nameOf(param)});`) : this.emit(c),
+      );
     const declared = `let ${this.emit(param)}=${name};`;
     return this.plain(node, (c) => (c === body ? `{${start}${declared}${this.emit(c)}}` : name));
   }
@@ -194,8 +210,10 @@ class Emitter {
   private binary(node: Node): string {
     const operator = String(node['operator']);
     const [left, right] = [child(node, 'left'), child(node, 'right')];
-    if (operator === '+') return isSmall(left) || isSmall(right) ? this.plain(node) : ` ${HELPERS}.add(${this.sum(node)})`;
-    if (operator === '*') return isNumber(left) || isNumber(right) ? this.plain(node) : ` ${HELPERS}.times(${this.plain(node)})`;
+    if (operator === '+')
+      return isSmall(left) || isSmall(right) ? this.plain(node) : ` ${HELPERS}.add(${this.sum(node)})`;
+    if (operator === '*')
+      return isNumber(left) || isNumber(right) ? this.plain(node) : ` ${HELPERS}.times(${this.plain(node)})`;
     const helper = HELPED[operator];
     if (helper === undefined || isNumber(left) || isNumber(right)) return this.plain(node);
     return ` ${HELPERS}.${helper}(${this.emit(left)},${this.emit(right)})`;
@@ -203,16 +221,25 @@ class Emitter {
 
   /** `a + b + c` is checked once, at the end. */
   private sum(node: Node): string {
-    return this.plain(node, (c) => (c === node['left'] && c.type === 'BinaryExpression' && c['operator'] === '+' ? this.sum(c) : this.emit(c)));
+    return this.plain(node, (c) =>
+      c === node['left'] && c.type === 'BinaryExpression' && c['operator'] === '+' ? this.sum(c) : this.emit(c),
+    );
   }
 
   private assignment(node: Node): string {
     const operator = String(node['operator']);
     const [left, right] = [child(node, 'left'), child(node, 'right')];
-    if (operator === '=' && isLength(left) && !isSmallNumber(right)) return this.plain(node, (c) => (c === right ? ` ${HELPERS}.size(${METER},${this.emit(c)})` : this.emit(c)));
-    if (operator === '=') return takenApart(left) ? this.plain(node, (c) => (c === right ? this.listOf(c) : this.emit(c))) : this.plain(node);
+    if (operator === '=' && isLength(left) && !isSmallNumber(right))
+      return this.plain(node, (c) => (c === right ? ` ${HELPERS}.size(${METER},${this.emit(c)})` : this.emit(c)));
+    if (operator === '=')
+      return takenApart(left)
+        ? this.plain(node, (c) => (c === right ? this.listOf(c) : this.emit(c)))
+        : this.plain(node);
     const plainOperator = operator.slice(0, -1);
-    const harmless = plainOperator === '+' ? isSmall(right) : isNumber(right) || !Object.hasOwn({ '*': 1, '**': 1, '<<': 1, '>>': 1 }, plainOperator);
+    const harmless =
+      plainOperator === '+'
+        ? isSmall(right)
+        : isNumber(right) || !Object.hasOwn({ '*': 1, '**': 1, '<<': 1, '>>': 1 }, plainOperator);
     if (harmless) return this.plain(node);
     const { before, target } = this.target(unparenthesized(left));
     const value = this.emit(right);
@@ -225,7 +252,8 @@ class Emitter {
     const [object, property] = [child(left, 'object'), child(left, 'property')];
     const computed = left['computed'] === true;
     const simpleObject = object.type === 'Identifier' || object.type === 'ThisExpression' || object.type === 'Super';
-    if (simpleObject && (!computed || isNumber(property) || isText(property))) return { before: '', target: this.emit(left) };
+    if (simpleObject && (!computed || isNumber(property) || isText(property)))
+      return { before: '', target: this.emit(left) };
     let before = ' (';
     let base = this.emit(object);
     if (object.type !== 'Super') {
@@ -309,7 +337,10 @@ function takenApart(node: Node): Node | undefined {
 function makesList(callee: Node | null): boolean {
   if (callee === null) return false;
   const node = unparenthesized(callee);
-  return (node.type === 'Identifier' && nameOf(node) === 'Array') || (node.type === 'MemberExpression' && propertyName(node) === 'constructor');
+  return (
+    (node.type === 'Identifier' && nameOf(node) === 'Array') ||
+    (node.type === 'MemberExpression' && propertyName(node) === 'constructor')
+  );
 }
 
 function isLength(node: Node): boolean {
@@ -336,10 +367,18 @@ function isText(node: Node): boolean {
 
 /** Literals add no more than the source holds. */
 function isSmall(node: Node): boolean {
-  return node.type === 'Literal' && node['regex'] === undefined && node['bigint'] === undefined && node.end - node.start <= 256;
+  return (
+    node.type === 'Literal' &&
+    node['regex'] === undefined &&
+    node['bigint'] === undefined &&
+    node.end - node.start <= 256
+  );
 }
 
 function evade(text: string): string {
   if (!EVADED.test(text)) return text;
-  return text.replaceAll('<!--', '<\\x21--').replaceAll('-->', '--\\x3e').replace(/\bimport(?=\s*(?:\(|\/[/*]))/g, '\\x69mport');
+  return text
+    .replaceAll('<!--', '<\\x21--')
+    .replaceAll('-->', '--\\x3e')
+    .replace(/\bimport(?=\s*(?:\(|\/[/*]))/g, '\\x69mport');
 }

@@ -20,7 +20,10 @@ interface SesGlobals {
   repairIntrinsics(options: object): void;
   hardenIntrinsics(): void;
   harden<T>(value: T): T;
-  Compartment: new (options: object) => { readonly globalThis: Record<string, unknown>; evaluate(source: string, options?: object): unknown };
+  Compartment: new (options: object) => {
+    readonly globalThis: Record<string, unknown>;
+    evaluate(source: string, options?: object): unknown;
+  };
 }
 
 export interface LockdownOptions {
@@ -35,7 +38,10 @@ export interface MethodCompartment {
 
 /** Flags of a host process: V8's linear regular expression engine takes over after much backtracking; a heap of 2 GiB, of which methods may fill
  * a part (LockdownOptions.heapShare). */
-export const hostExecArgv: readonly string[] = ['--enable-experimental-regexp-engine-on-excessive-backtracks', '--max-old-space-size=2048'];
+export const hostExecArgv: readonly string[] = [
+  '--enable-experimental-regexp-engine-on-excessive-backtracks',
+  '--max-old-space-size=2048',
+];
 
 let made: MethodCompartment | undefined;
 
@@ -90,8 +96,10 @@ const LOCKDOWN = {
  */
 function enableOverrides(): void {
   const errors = [Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError, AggregateError];
-  for (const { prototype } of errors) for (const name of ['name', 'message', 'constructor']) enableOverride(prototype, name);
-  for (const name of ['constructor', 'hasOwnProperty', 'isPrototypeOf', 'propertyIsEnumerable', 'valueOf']) enableOverride(Object.prototype, name);
+  for (const { prototype } of errors)
+    for (const name of ['name', 'message', 'constructor']) enableOverride(prototype, name);
+  for (const name of ['constructor', 'hasOwnProperty', 'isPrototypeOf', 'propertyIsEnumerable', 'valueOf'])
+    enableOverride(Object.prototype, name);
   for (const name of ['constructor', 'name', 'length']) enableOverride(Function.prototype, name);
 }
 
@@ -124,8 +132,10 @@ function hardenOwn(ses: SesGlobals, feralError: ErrorConstructor): void {
 function makeCompartment(ses: SesGlobals, replaced: Readonly<Record<string, unknown>>): MethodCompartment {
   const inner = new ses.Compartment({ __options__: true, name: 'methods' });
   const globals = inner.globalThis;
-  for (const name of Reflect.ownKeys(globals)) if (typeof name === 'symbol' || !GLOBAL_NAMES.has(name)) Reflect.deleteProperty(globals, name);
-  for (const [name, value] of Object.entries(replaced)) if (GLOBAL_NAMES.has(name)) Object.defineProperty(globals, name, { value });
+  for (const name of Reflect.ownKeys(globals))
+    if (typeof name === 'symbol' || !GLOBAL_NAMES.has(name)) Reflect.deleteProperty(globals, name);
+  for (const [name, value] of Object.entries(replaced))
+    if (GLOBAL_NAMES.has(name)) Object.defineProperty(globals, name, { value });
   Object.freeze(globals);
   return Object.freeze({
     globals,

@@ -6,13 +6,19 @@
  * Invariants
  * 1. Once a meter is exhausted every further charge throws the same BUDGET error: catching it gains nothing.
  * 2. At most one meter is current: the one whose code runs now. Charges of built-ins go to it.
- * 3. Between two looks at the clock lie at most CHECK_UNITS charges.
+ * 3. Between two looks at the clock lie at most MAX_UNITS charges.
  * 4. Time counts only while the meter is current; a turn that waits uses none.
  */
 import { TelosError } from '../../protocol/errors.js';
 
-/** Charges between two looks at the clock. Small, because one charge may stand for a comparison of long strings. */
-export const CHECK_UNITS = 256;
+/**
+ * Charges between two looks at the clock: few at first, twice as many after each quick stretch, half as many after a slow one, because one charge
+ * may stand for a comparison of long strings or room for a long list.
+ */
+const FIRST_UNITS = 4;
+const MAX_UNITS = 256;
+const QUICK_MS = 0.5;
+const SLOW_MS = 4;
 
 /** Milliseconds between two looks at the heap of a running method. */
 const HEAP_CHECK_MS = 2;
@@ -59,7 +65,9 @@ export function leaveMethods(): void {
 
 export class Meter {
   /** Charges left until the next look at the clock; instrumented code counts it down in place. */
-  left = CHECK_UNITS;
+  left = FIRST_UNITS;
+  private granted = FIRST_UNITS;
+  private units = FIRST_UNITS;
   private used = 0;
   private ms = 0;
   private grown = 0;
@@ -74,7 +82,7 @@ export class Meter {
   }
 
   get fuelUsed(): number {
-    return this.used + CHECK_UNITS - Math.max(this.left, 0);
+    return this.used + this.granted - Math.max(this.left, 0);
   }
 
   /** Running time that is left, for work under a deadline of its own. */
@@ -114,7 +122,11 @@ export class Meter {
 
   /** A built-in is about to add `bytes` to the heap at once. */
   grow(bytes: number, what: string): void {
-    if (bytes > this.limits.maxGrowBytes) throw this.exceed(`${what} of ${bytes} bytes; at most ${this.limits.maxGrowBytes} at once`, 'turn.max_grow_bytes');
+    if (bytes > this.limits.maxGrowBytes)
+      throw this.exceed(
+        `${what} of ${bytes} bytes; at most ${this.limits.maxGrowBytes} at once`,
+        'turn.max_grow_bytes',
+      );
     pressure += bytes;
     this.charge(bytes / 64);
   }
@@ -122,7 +134,11 @@ export class Meter {
   /** Memory outside the heap, which no garbage collection is pressed to free: counted over the whole turn. */
   growOutside(bytes: number, what: string): void {
     this.grown += bytes;
-    if (this.grown > this.limits.maxGrowBytes) throw this.exceed(`${what}: ${this.grown} bytes of buffers in one turn; at most ${this.limits.maxGrowBytes}`, 'turn.max_grow_bytes');
+    if (this.grown > this.limits.maxGrowBytes)
+      throw this.exceed(
+        `${what}: ${this.grown} bytes of buffers in one turn; at most ${this.limits.maxGrowBytes}`,
+        'turn.max_grow_bytes',
+      );
     this.charge(bytes / 64);
   }
 
@@ -145,13 +161,29 @@ export class Meter {
       this.left = -1;
       throw this.thrown;
     }
-    this.used += CHECK_UNITS - this.left;
-    this.left = CHECK_UNITS;
-    if (this.used > this.limits.fuel) throw this.exceed(`more than ${this.limits.fuel} loop edges and calls`, 'turn.fuel');
+    this.used += this.granted - this.left;
+    this.left = this.granted = this.units;
+    if (this.used > this.limits.fuel)
+      throw this.exceed(
+        `used more than ${this.limits.fuel} units of fuel (loop edges, calls, work of built-ins)`,
+        'turn.fuel',
+      );
+    this.look();
+  }
+
+  /** The look at the clock, and now and then at the heap. Built-ins whose work can't be told beforehand call it each time. */
+  look(): void {
+    if (this.thrown) throw this.thrown;
     if (running.meter !== this) this.enter();
     const now = ports.now();
+    const since = now - sliceStart;
     this.add(now);
-    if (this.ms > this.limits.runTimeMs) throw this.exceed(`ran longer than ${this.limits.runTimeMs} ms`, 'turn.run_time_ms');
+    if (since < QUICK_MS) this.units = Math.min(MAX_UNITS, this.units * 2);
+    else if (since > SLOW_MS) this.units = Math.max(1, this.units >> 1);
+    this.used += this.granted - this.left;
+    this.left = this.granted = this.units;
+    if (this.ms > this.limits.runTimeMs)
+      throw this.exceed(`ran longer than ${this.limits.runTimeMs} ms`, 'turn.run_time_ms');
     if (now - heapChecked > HEAP_CHECK_MS || pressure > HEAP_CHECK_BYTES) {
       pressure = 0;
       running.meter = null;

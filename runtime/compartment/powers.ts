@@ -19,5 +19,7 @@ export function makeDate(now: number): DateConstructor {
 /** A `Math` whose `random` is the given one (0 ≤ x < 1). */
 export function makeMath(random: () => number): Math {
   const descriptors = Object.getOwnPropertyDescriptors(Math) as PropertyDescriptorMap;
-  return Object.freeze(Object.create(Object.prototype, { ...descriptors, random: { value: Object.freeze(() => random()) } })) as Math;
+  return Object.freeze(
+    Object.create(Object.prototype, { ...descriptors, random: { value: Object.freeze(() => random()) } }),
+  ) as Math;
 }

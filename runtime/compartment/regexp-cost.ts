@@ -37,7 +37,9 @@ export function regExpCost(source: string): RegExpCost {
       if (repeats && last.variable) nested = true;
       if (quantifier.max > SMALL_COUNT) loops++;
       if (quantifier.max !== quantifier.min) top().variable = true;
-      top().size += last.size * (Math.min(quantifier.max, Math.max(quantifier.min, 1)) - 1) + (Number.isFinite(quantifier.max) ? last.size * (quantifier.max - quantifier.min) : 0);
+      top().size +=
+        last.size * (Math.min(quantifier.max, Math.max(quantifier.min, 1)) - 1) +
+        (Number.isFinite(quantifier.max) ? last.size * (quantifier.max - quantifier.min) : 0);
       at += quantifier.length;
       last = null;
     } else if (c === '(') {
@@ -80,7 +82,8 @@ function quantifierAt(source: string, at: number): { min: number; max: number; l
 /** Behind `(`, `(?:`, `(?=`, `(?<name>` … */
 function afterGroupHead(source: string, at: number): number {
   if (source[at + 1] !== '?') return at + 1;
-  if (source[at + 2] === '<' && source[at + 3] !== '=' && source[at + 3] !== '!') return source.indexOf('>', at) + 1 || source.length;
+  if (source[at + 2] === '<' && source[at + 3] !== '=' && source[at + 3] !== '!')
+    return source.indexOf('>', at) + 1 || source.length;
   return at + (source[at + 2] === '<' ? 4 : 3);
 }
 

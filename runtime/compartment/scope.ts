@@ -46,7 +46,10 @@ function visitFunction(node: Node, outer: Scope, uses: FreeUse[]): void {
 }
 
 function visitStatements(block: Node, scope: Scope, uses: FreeUse[]): void {
-  const statements = block.type === 'SwitchStatement' ? list(block, 'cases').flatMap((c) => (c ? list(c, 'consequent') : [])) : list(block, 'body');
+  const statements =
+    block.type === 'SwitchStatement'
+      ? list(block, 'cases').flatMap((c) => (c ? list(c, 'consequent') : []))
+      : list(block, 'body');
   for (const s of statements) if (s) declareLexical(s, scope);
   for (const c of childrenOf(block)) visit(c, scope, uses);
 }
@@ -156,7 +159,8 @@ function visitFor(node: Node, scope: Scope, uses: FreeUse[]): void {
   const head = childOrNull(node, node.type === 'ForStatement' ? 'init' : 'left');
   if (head?.type === 'VariableDeclaration') declareLexical(head, scope);
   for (const c of childrenOf(node)) {
-    if (c === head && node.type !== 'ForStatement' && c.type !== 'VariableDeclaration') visitPattern(c, scope, uses, true);
+    if (c === head && node.type !== 'ForStatement' && c.type !== 'VariableDeclaration')
+      visitPattern(c, scope, uses, true);
     else visit(c, scope, uses);
   }
 }

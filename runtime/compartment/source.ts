@@ -10,7 +10,18 @@
 import { Script } from 'node:vm';
 
 import { TelosError } from '../../protocol/errors.js';
-import { child, childOrNull, childrenOf, isFunction, list, nameOf, parseExpression, unparenthesized, type Node, type Parsed } from './ast.js';
+import {
+  child,
+  childOrNull,
+  childrenOf,
+  isFunction,
+  list,
+  nameOf,
+  parseExpression,
+  unparenthesized,
+  type Node,
+  type Parsed,
+} from './ast.js';
 import { isKnownName } from './globals.js';
 import { freeUses } from './scope.js';
 
@@ -64,25 +75,44 @@ export function checkSource(source: string): SourceInfo {
 export function checkedSource(source: string): CheckedSource {
   if (typeof source !== 'string') throw bad('a method is source text', '', 0, source);
   if (source.length > MAX_SOURCE_CHARS) {
-    throw new TelosError('TOO_LARGE', `a method of ${source.length} characters; at most ${MAX_SOURCE_CHARS} are allowed`, {
-      remedy: 'split the method',
-    });
+    throw new TelosError(
+      'TOO_LARGE',
+      `a method of ${source.length} characters; at most ${MAX_SOURCE_CHARS} are allowed`,
+      {
+        remedy: 'split the method',
+      },
+    );
   }
   const parsed = parse(source);
   const fn = unparenthesized(parsed.root);
-  if (!isFunction(fn)) throw bad(`not a function expression but ${describe(fn)}`, source, fn.start, source.slice(fn.start, fn.end));
+  if (!isFunction(fn))
+    throw bad(`not a function expression but ${describe(fn)}`, source, fn.start, source.slice(fn.start, fn.end));
   if (fn['generator'] === true) throw bad('a method can not be a generator; make one inside it', source, fn.start);
   refuse(fn, source);
   const uses = freeUses(fn);
   for (const { name, node, write } of uses) {
     const why = Object.hasOwn(REFUSED_NAMES, name) ? REFUSED_NAMES[name] : undefined;
     if (why !== undefined) throw bad(why, source, node.start, name);
-    if (write) throw bad(`assigns to \`${name}\`, which is not declared in it; state lives in slots: \`self.${name} = …\``, source, node.start, name);
+    if (write)
+      throw bad(
+        `assigns to \`${name}\`, which is not declared in it; state lives in slots: \`self.${name} = …\``,
+        source,
+        node.start,
+        name,
+      );
   }
   compiles(source, parsed.root);
   const unknown = new Set(uses.filter((u) => !isKnownName(u.name)).map((u) => u.node));
   const params = list(fn, 'params').map((p) => (p ? source.slice(p.start, p.end) : ''));
-  return { ...parsed, source, fn, unknown, params, isAsync: fn['async'] === true, free: new Set(uses.map((u) => u.name)) };
+  return {
+    ...parsed,
+    source,
+    fn,
+    unknown,
+    params,
+    isAsync: fn['async'] === true,
+    free: new Set(uses.map((u) => u.name)),
+  };
 }
 
 function parse(source: string): Parsed {
@@ -94,7 +124,13 @@ function parse(source: string): Parsed {
     const shorthand = asShorthand(source);
     if (shorthand !== undefined) {
       const name = shorthand[1] ?? '';
-      throw bad(`a method in shorthand form, \`${name}(…) {…}\``, source, 0, name, `write \`async (self, ...args) => {…}\` or \`async function ${name}(self, ...args) {…}\``);
+      throw bad(
+        `a method in shorthand form, \`${name}(…) {…}\``,
+        source,
+        0,
+        name,
+        `write \`async (self, ...args) => {…}\` or \`async function ${name}(self, ...args) {…}\``,
+      );
     }
     const text = (error as Error).message.replace(/ \(\d+:\d+\)$/, '');
     throw bad(`syntax error: ${text}`, source, Math.min(pos, source.length));
@@ -103,7 +139,10 @@ function parse(source: string): Parsed {
 
 /** `async deposit(self, n) {…}`, `get x() {…}`, `*each() {…}`: what String(object.method) prints. */
 function asShorthand(source: string): RegExpMatchArray | undefined {
-  const match = /^\s*(?:(?:async|get|set|static)\s+)?\*?\s*([\p{ID_Start}$_][\p{ID_Continue}$]*|\[[^\]]*\]|'[^']*'|"[^"]*")\s*\(/u.exec(source);
+  const match =
+    /^\s*(?:(?:async|get|set|static)\s+)?\*?\s*([\p{ID_Start}$_][\p{ID_Continue}$]*|\[[^\]]*\]|'[^']*'|"[^"]*")\s*\(/u.exec(
+      source,
+    );
   if (!match || match[1] === 'function' || match[1] === 'async') return undefined;
   try {
     const { root } = parseExpression(`({${source}})`);
@@ -116,8 +155,10 @@ function asShorthand(source: string): RegExpMatchArray | undefined {
 function refuse(node: Node, source: string): void {
   const why = REFUSED[node.type];
   if (why !== undefined) throw bad(why, source, node.start, source.slice(node.start, node.end));
-  if (node.type === 'MetaProperty' && nameOf(child(node, 'meta')) === 'import') throw bad('a method can not import', source, node.start, 'import.meta');
-  if (node.type === 'Identifier' && nameOf(node).startsWith(RESERVED_PREFIX)) throw bad(`names that begin with ${RESERVED_PREFIX} are reserved`, source, node.start, nameOf(node));
+  if (node.type === 'MetaProperty' && nameOf(child(node, 'meta')) === 'import')
+    throw bad('a method can not import', source, node.start, 'import.meta');
+  if (node.type === 'Identifier' && nameOf(node).startsWith(RESERVED_PREFIX))
+    throw bad(`names that begin with ${RESERVED_PREFIX} are reserved`, source, node.start, nameOf(node));
   if (node.type === 'ArrayPattern' || node.type === 'ObjectPattern') refuseNestedRest(node, source);
   if (node.type === 'ForOfStatement' || node.type === 'ForInStatement') refuseRestIn(child(node, 'left'), source);
   if (node.type === 'CatchClause') refuseRestIn(childOrNull(node, 'param'), source);
@@ -139,14 +180,25 @@ function refuseRestIn(node: Node | null, source: string): void {
   if (node.type === 'Property') return refuseRestIn(child(node, 'value'), source);
   if (node.type !== 'ArrayPattern' && node.type !== 'ObjectPattern') return;
   const rest = node.type === 'ArrayPattern' ? list(node, 'elements').find((e) => e?.type === 'RestElement') : undefined;
-  if (rest) throw bad('a rest of a list inside another pattern; take the inner list first, then its rest', source, rest.start, source.slice(rest.start, rest.end));
+  if (rest)
+    throw bad(
+      'a rest of a list inside another pattern; take the inner list first, then its rest',
+      source,
+      rest.start,
+      source.slice(rest.start, rest.end),
+    );
   for (const c of childrenOf(node)) refuseRestIn(c, source);
 }
 
 function refuseAmbiguousRaw(node: Node, source: string): void {
   for (const quasi of list(child(node, 'quasi'), 'quasis')) {
     if (quasi && EVADED.test(source.slice(quasi.start, quasi.end))) {
-      throw bad('a tagged template with `<!--`, `-->` or `import(` in it; use a plain template or string', source, quasi.start, source.slice(quasi.start, quasi.end));
+      throw bad(
+        'a tagged template with `<!--`, `-->` or `import(` in it; use a plain template or string',
+        source,
+        quasi.start,
+        source.slice(quasi.start, quasi.end),
+      );
     }
   }
 }
@@ -168,9 +220,18 @@ function describe(node: Node): string {
   return `a ${node.type.replace(/([a-z])([A-Z])/g, '$1 $2').toLowerCase()}`;
 }
 
-function bad(why: string, source: string, pos: number, text: unknown = source.slice(pos, pos + 40), remedy?: string): TelosError {
+function bad(
+  why: string,
+  source: string,
+  pos: number,
+  text: unknown = source.slice(pos, pos + 40),
+  remedy?: string,
+): TelosError {
   const before = source.slice(0, pos).split('\n');
   const place = `${before.length}:${(before.at(-1) ?? '').length + 1}`;
   const quoted = JSON.stringify(String(text).slice(0, 80));
-  return new TelosError('BAD_SOURCE', `${place}: ${why}; at ${quoted}`, { ...(remedy === undefined ? {} : { remedy }), details: { line: before.length, column: (before.at(-1) ?? '').length + 1 } });
+  return new TelosError('BAD_SOURCE', `${place}: ${why}; at ${quoted}`, {
+    ...(remedy === undefined ? {} : { remedy }),
+    details: { line: before.length, column: (before.at(-1) ?? '').length + 1 },
+  });
 }
