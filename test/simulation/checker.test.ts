@@ -115,7 +115,15 @@ class Builder {
 
   /** A request that began and ended at these moments. */
   request(attempt: number, begun: number, ended: number): void {
-    this.history.requests.push({ token: `request ${attempt}`, begun, ended, outcome: 'answer', attempt, code: '' });
+    this.history.requests.push({
+      token: `request ${attempt}`,
+      begun,
+      ended,
+      outcome: 'answer',
+      attempt,
+      code: '',
+      results: [],
+    });
   }
 
   /** What a restart would read back. */
@@ -406,6 +414,14 @@ test('a journal with a hole', () => {
 
 test('a request that is never answered', () => {
   const bad = new Builder().readBack();
-  bad.history.requests.push({ token: 'waiting', begun: 1, ended: Infinity, outcome: 'open', attempt: 0, code: '' });
+  bad.history.requests.push({
+    token: 'waiting',
+    begun: 1,
+    ended: Infinity,
+    outcome: 'open',
+    attempt: 0,
+    code: '',
+    results: [],
+  });
   expect(bad.rules()).toEqual(['liveness']);
 });

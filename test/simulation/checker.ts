@@ -8,6 +8,7 @@
  * leaves the most room for the rest, so if that fails nothing fits.
  */
 import type { AnswerFact, AttemptFact, History, RequestFact, TurnFact, Violation } from './history.js';
+import { expectedResults, UNKNOWN } from './expected.js';
 import { nameKey, Replay, sameContent, slotKey } from './replay.js';
 
 /** The kernel's own word in place of a turn: an error, and nothing else. */
@@ -34,6 +35,7 @@ class Checker {
     this.checkAnswers();
     this.checkSameAnswer();
     this.checkRealTime();
+    this.checkResults();
     this.checkOutgoing();
     this.checkNotices();
     this.checkEffects();
@@ -56,6 +58,7 @@ class Checker {
       for (const [oid, slot, attempt, content] of fact.reads) {
         const stand = this.replay.at(slotKey(oid, slot), turn.seq - 1);
         const blind = slot === '' || slot === '*';
+        if (content === undefined) continue;
         if (stand.attempt === attempt && !blind && !sameContent(stand.content, content)) {
           this.fail(
             'serializability',
@@ -201,6 +204,26 @@ class Checker {
       `${request.token} was asked when turn ${reached} had been seen, and read what stood before: ${this.describeReads(fact)}`,
     );
     return reached;
+  }
+
+  /** Every answer is what the same operations give when they are carried out alone, at the turn's place in the order. */
+  checkResults(): void {
+    for (const { token, attempt, results } of this.history.requests) {
+      const ops = this.history.scripts.get(token);
+      const fact = this.history.attempts.get(attempt);
+      if (ops === undefined || fact === undefined || results.length === 0) continue;
+      const turn = this.replay.turnOf.get(attempt);
+      const point = turn ? turn.seq - 1 : this.replay.firstPoint(fact.reads, fact.names, 0);
+      if (point === Infinity) continue;
+      const wanted = expectedResults(this.replay, ops, point);
+      wanted.forEach((value, i) => {
+        if (value !== UNKNOWN && value !== results[i])
+          this.fail(
+            'result',
+            `${token} (turn ${turn?.seq ?? `after ${point}`}) was answered ${JSON.stringify(results)}; by the order it is ${String(value)} at place ${i}`,
+          );
+      });
+    }
   }
 
   /** Outbox messages and timers: sent by a durable turn, handled by exactly one, or a dead letter. */

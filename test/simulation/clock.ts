@@ -5,6 +5,9 @@
  *   S1  time never goes back; `step` counts what was done, so two things at one moment still have an order.
  *   S2  what a cancelled handle would have done is never done.
  */
+/** Turns of the event loop after which code that has not said anything rests. */
+const QUIET_TURNS = 4;
+
 export interface Handle {
   cancelled: boolean;
 }
@@ -21,6 +24,7 @@ export class Clock {
   now = 1_000_000;
   step = 0;
   #order = 0;
+  #touched = false;
   readonly #heap: Entry[] = [];
 
   after(delay: number, run: () => void): Handle {
@@ -41,6 +45,35 @@ export class Clock {
       next.run();
     }
     return true;
+  }
+
+  /** What was done has left something to the event loop. */
+  touch(): void {
+    this.#touched = true;
+  }
+
+  /** As `run`, but waits after each step that touched code which goes on by itself, until that rests. */
+  async runSettled(until: number, done: () => boolean): Promise<boolean> {
+    while (!done()) {
+      const next = this.#heap[0];
+      if (next === undefined || next.at > until) return false;
+      this.#pop();
+      if (next.cancelled) continue;
+      this.now = next.at;
+      this.step++;
+      next.run();
+      if (this.#touched) await this.#settle();
+    }
+    return true;
+  }
+
+  /** Promises and actors need a few turns of the event loop; whoever still runs says so. */
+  async #settle(): Promise<void> {
+    for (let quiet = 0; quiet < QUIET_TURNS; quiet++) {
+      if (this.#touched) quiet = 0;
+      this.#touched = false;
+      await new Promise<void>((resolve) => void setImmediate(resolve));
+    }
   }
 
   #push(entry: Entry): void {

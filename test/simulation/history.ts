@@ -3,7 +3,9 @@
  * it was seen. Facts are taken where the process under test can't tamper with them: at the client, at the kernel's ports, at the
  * host's own cache, and from the journal as it is found at the end.
  */
-import type { CommitBody, Content } from '../../protocol/envelope.js';
+import type { CommitBody, Content, Reply } from '../../protocol/envelope.js';
+import type { WireError } from '../../protocol/errors.js';
+import type { Op } from './script.js';
 import type { NameBefore, SlotBefore } from '../../runtime/journal/records.js';
 
 /** A turn as the journal holds it. */
@@ -22,8 +24,8 @@ export interface TurnFact {
   readonly consumed: boolean;
 }
 
-/** One slot as a turn saw it; the pseudo slots `''` and `'*'` have no content. */
-export type SlotSeen = readonly [oid: string, slot: string, attempt: number, content: Content];
+/** One slot as a turn saw it; the pseudo slots `''` and `'*'` have no content; undefined: nobody noted it. */
+export type SlotSeen = readonly [oid: string, slot: string, attempt: number, content: Content | undefined];
 export type NameSeen = readonly [name: string, attempt: number, oid: string | null];
 
 /** What a host sent as a commit, noted by the host itself. */
@@ -48,6 +50,8 @@ export interface RequestFact {
   outcome: 'open' | 'answer' | 'error' | 'unknown';
   attempt: number;
   code: string;
+  /** What it was answered, one value for each operation that gives one. */
+  results: readonly unknown[];
 }
 
 /** An ASK as the kernel got it: ties an id to a token. */
@@ -96,6 +100,8 @@ export interface EffectFact {
 }
 
 export interface History {
+  /** What each token asked for. */
+  readonly scripts: Map<string, readonly Op[]>;
   readonly turns: TurnFact[];
   readonly attempts: Map<number, AttemptFact>;
   readonly requests: RequestFact[];
@@ -117,7 +123,17 @@ export interface History {
   stuck: string;
 }
 
+const textOf = (content: Content): string =>
+  content instanceof Uint8Array
+    ? Buffer.from(content.buffer, content.byteOffset, content.byteLength).toString('base64')
+    : String(content);
+
+/** All of an answer as text. */
+export const digestOf = ([ok, body, error]: Reply): string => (ok ? textOf(body) : digestOfError(error));
+export const digestOfError = (error: WireError): string => JSON.stringify(error);
+
 export const emptyHistory = (): History => ({
+  scripts: new Map(),
   turns: [],
   attempts: new Map(),
   requests: [],

@@ -1,5 +1,5 @@
 /**
- * Runs schedules: npm run sim -- [--seed N] [--runs N] [--events N] [--fault noGate] [--trace]. SIM_SEED=N is --seed N --runs 1.
+ * Runs schedules: npm run sim -- [--seed N] [--runs N] [--events N] [--fault noGate] [--real-hosts] [--trace]. SIM_SEED=N is --seed N --runs 1.
  * Prints each failing seed with what it broke, and a last line of totals as JSON; exit code 1 when one failed.
  */
 import { checkHistory } from './checker.js';
@@ -22,12 +22,13 @@ const runs = alone === undefined ? Number(option('runs', args.includes('--seed')
 const events = Number(option('events', '200'));
 const fault = option('fault', '');
 const stopAt = Number(option('stop-at', '5'));
+const realHosts = args.includes('--real-hosts');
 const tracing = args.includes('--trace');
 
 /** A process under test that throws has broken its promise to survive. */
-function runOrReport(world: World): History {
+async function runOrReport(world: World): Promise<History> {
   try {
-    return world.run();
+    return await world.run();
   } catch (error) {
     const history = emptyHistory();
     history.stuck = `threw ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
@@ -47,9 +48,10 @@ for (; seed < first + runs && failed < stopAt; seed++) {
     seed,
     events,
     faults: fault === '' ? {} : { [fault]: true },
+    realHosts,
     trace: tracing ? (line) => console.log(line) : null,
   });
-  const history = runOrReport(world);
+  const history = await runOrReport(world);
   const violations = checkHistory(history);
   turns += history.turns.length;
   faults += world.faultsInjected;
@@ -58,7 +60,7 @@ for (; seed < first + runs && failed < stopAt; seed++) {
   if (violations.length === 0) continue;
   failed++;
   console.log(
-    `seed ${seed} breaks ${violations.length} promises; alone again: SIM_SEED=${seed} npm run sim -- --events ${events}${fault === '' ? '' : ` --fault ${fault}`}`,
+    `seed ${seed} breaks ${violations.length} promises; alone again: SIM_SEED=${seed} npm run sim -- --events ${events}${fault === '' ? '' : ` --fault ${fault}`}${realHosts ? ' --real-hosts' : ''}`,
   );
   const shown = violations.filter(
     ({ rule }, i) => violations.slice(0, i).filter((other) => other.rule === rule).length < SHOWN,

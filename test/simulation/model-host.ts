@@ -28,7 +28,7 @@ import {
   type Verdict,
 } from '../../protocol/envelope.js';
 import { TelosError } from '../../protocol/errors.js';
-import type { AttemptFact } from './history.js';
+import { digestOf, type AttemptFact } from './history.js';
 import type { Random } from './random.js';
 import { Doom, LOBBY, Turn, type CachedName, type CachedObject, type Need } from './turn.js';
 
@@ -203,7 +203,6 @@ export class ModelHost {
     const [, session, no] = job.run;
     for (const key of turn.touched()) job.touched.add(key);
     const reads = [...turn.reads.values()];
-    const digest = body[7][0] ? Buffer.from(body[7][1] as Uint8Array).toString('base64') : body[7][2].join('|');
     this.ports.note({
       attempt: turn.attempt,
       session,
@@ -211,7 +210,7 @@ export class ModelHost {
       reads,
       names: [...turn.names.values()],
       wrote: body[7][0] && turn.wrote,
-      reply: digest,
+      reply: digestOf(body[7]),
       fenced: false,
     });
     this.#show(turn);

@@ -19,7 +19,7 @@ const LOBBY = '#lobby';
 export const slotKey = (oid: string, slot: string): string => `${oid} ${slot}`;
 export const nameKey = (name: string): string => `=${name}`;
 
-export const sameContent = (a: Content, b: Content): boolean =>
+export const sameContent = (a: Content | undefined, b: Content | undefined): boolean =>
   a instanceof Uint8Array ? b instanceof Uint8Array && Buffer.compare(a, b) === 0 : a === b;
 
 export class Replay {

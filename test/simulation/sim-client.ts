@@ -15,6 +15,8 @@ const TICK_MS = 20;
 interface Open {
   readonly fact: RequestFact;
   request: Request | null;
+  /** Sent to a name. */
+  readonly named: boolean;
 }
 
 export class SimClient extends SimProcess {
@@ -56,9 +58,11 @@ export class SimClient extends SimProcess {
       outcome: 'open',
       attempt: 0,
       code: '',
+      results: [],
     };
     this.world.history.requests.push(fact);
-    const open: Open = { fact, request: null };
+    this.world.history.scripts.set(token, ops);
+    const open: Open = { fact, request: null, named: target !== '' && !target.startsWith('#') };
     this.open.add(open);
     const spec = { target, selector: SELECTOR, args: encodeScript(token, ops), origin: ORIGIN.PROGRAM, deadlineMs };
     const sink = {
@@ -85,20 +89,31 @@ export class SimClient extends SimProcess {
   }
 
   #done(open: Open, body: Content): void {
-    const [attempt] = unpack(body as Uint8Array) as [number];
     this.open.delete(open);
-    this.#settle(open.fact, 'answer', attempt, '');
+    const values = unpack(body as Uint8Array) as unknown[];
+    if (this.world.options.realHosts) {
+      open.fact.results = values;
+      return this.#settle(open.fact, 'answer', this.#attemptOf(open), '');
+    }
+    // A model host's answer begins with attempt and token; one to a name has read a slot of the receiver first.
+    open.fact.results = values.slice(open.named ? 3 : 2);
+    this.#settle(open.fact, 'answer', values[0] as number, '');
+  }
+
+  #attemptOf({ request }: Open): number {
+    return this.world.answered.get(`${this.session.id}:${request?.no ?? 0}`) ?? 0;
   }
 
   #failed(open: Open, error: TelosError): void {
     this.open.delete(open);
     const unknown = error.code === 'OUTCOME_UNKNOWN';
-    this.#settle(
-      open.fact,
-      unknown ? 'unknown' : 'error',
-      typeof error.details === 'number' ? error.details : 0,
-      error.code,
-    );
+    const attempt =
+      typeof error.details === 'number'
+        ? error.details
+        : this.world.options.realHosts && !unknown
+          ? this.#attemptOf(open)
+          : 0;
+    this.#settle(open.fact, unknown ? 'unknown' : 'error', attempt, error.code);
   }
 
   #settle(fact: RequestFact, outcome: RequestFact['outcome'], attempt: number, code: string): void {

@@ -1,8 +1,9 @@
 /** A host process in the simulation: a model host, and its link to the kernel that started it. It ends when that link does. */
 import type { FromHost, ToHost } from '../../protocol/envelope.js';
 import { MAGIC, PROTOCOL_VERSION } from '../../protocol/frames.js';
-import { ModelHost } from './model-host.js';
+import { ModelHost, type HostPorts } from './model-host.js';
 import { SimProcess } from './process.js';
+import { realHost } from './real-host.js';
 import type { SimKernel } from './sim-kernel.js';
 import { GreetingLink } from './sim-link.js';
 import type { World } from './world.js';
@@ -17,7 +18,7 @@ export interface HostBirth {
 }
 
 export class SimHost extends SimProcess {
-  readonly host: ModelHost;
+  readonly host: { receive(envelope: ToHost): void };
   #link: GreetingLink | null = null;
 
   constructor(
@@ -26,23 +27,23 @@ export class SimHost extends SimProcess {
     parent: SimKernel,
   ) {
     super(birth.name, world.clock);
-    this.host = new ModelHost(
-      birth.incarnation,
-      { ...world.config.host, ...world.config.kernel },
-      {
-        send: (envelope: FromHost) => void this.#link?.send(envelope),
-        after: (delay, run) => this.after(delay, run),
-        doom: (kind) => (kind === 'poison' ? this.die() : this.hang()),
-        note: (fact) => void world.history.attempts.set(fact.attempt, fact),
-        effect: (message, body) =>
-          void world.history.effects.push({
-            life: Math.floor(birth.incarnation / INCARNATIONS_PER_LIFE),
-            message,
-            body,
-          }),
-        random: world.random.fork(birth.incarnation),
-      },
-    );
+    const ports: HostPorts = {
+      send: (envelope: FromHost) => this.do(() => void this.#link?.send(envelope)),
+      after: (delay, run) => this.after(delay, run),
+      doom: (kind) => (kind === 'poison' ? this.die() : this.hang()),
+      note: (fact) => void world.history.attempts.set(fact.attempt, fact),
+      effect: (message, body) =>
+        void world.history.effects.push({
+          life: Math.floor(birth.incarnation / INCARNATIONS_PER_LIFE),
+          message,
+          body,
+        }),
+      random: world.random.fork(birth.incarnation),
+    };
+    const { config } = world;
+    this.host = world.options.realHosts
+      ? realHost(config, birth.incarnation, ports, () => world.clock.touch())
+      : new ModelHost(birth.incarnation, { ...config.host, ...config.kernel }, ports);
     this.after(world.random.between(5, 40), () => this.#greet(parent));
   }
 

@@ -6,6 +6,7 @@
 import { unpack } from '../../protocol/codec.js';
 import {
   T,
+  VERDICT,
   type Envelope,
   type FromClient,
   type FromHost,
@@ -15,10 +16,11 @@ import {
   type ToHost,
   type ToService,
 } from '../../protocol/envelope.js';
-import { isRetryable, TelosError, type WireError } from '../../protocol/errors.js';
+import { TelosError } from '../../protocol/errors.js';
 import { MAGIC, PROTOCOL_VERSION, type Hello, type Welcome } from '../../protocol/frames.js';
 import { Kernel, type KernelPorts } from '../../runtime/kernel/index.js';
 import { genesis } from './genesis.js';
+import { realGenesis } from './real-host.js';
 import { SimProcess, type Wire } from './process.js';
 import { decodeScript } from './script.js';
 import { INCARNATIONS_PER_LIFE, SimHost } from './sim-host.js';
@@ -68,7 +70,8 @@ export class SimKernel extends SimProcess {
       { spawn: (id, life) => this.#spawn(id, life), report: () => ({ code: 1, signal: null, blame: 'message' }) },
       world.random.unit,
     );
-    this.kernel.recover(genesis(world.plan.accounts), this.clock.now, () => this.#serve());
+    const firstBreath = (world.options.realHosts ? realGenesis : genesis)(world.plan.accounts);
+    this.kernel.recover(firstBreath, this.clock.now, () => this.#serve());
     this.kernel.flush(this.clock.now);
   }
 
@@ -243,43 +246,9 @@ export class SimKernel extends SimProcess {
   }
 
   #toClient(peer: number, envelope: ToClient): void {
-    const { history, disk } = this.world;
     const session = this.#sessions.get(peer) ?? -1;
-    const common = { at: this.world.moment(), life: this.life, session, durable: disk.durable };
-    if (envelope[0] === T.ANSWER) {
-      const body = envelope[2] as Uint8Array;
-      const [attempt] = unpack(body) as [number];
-      history.answers.push({
-        ...common,
-        no: envelope[1],
-        attempt,
-        code: '',
-        retryable: false,
-        seq: envelope[3],
-        digest: Buffer.from(body).toString('base64'),
-      });
-    } else if (envelope[0] === T.ERROR) {
-      const error: WireError = envelope[2];
-      const attempt = typeof error[4] === 'number' ? error[4] : 0;
-      history.answers.push({
-        ...common,
-        no: envelope[1],
-        attempt,
-        code: error[0],
-        retryable: isRetryable(error[0]),
-        seq: 0,
-        digest: error.join('|'),
-      });
-    } else if (envelope[0] === T.NOTICE) {
-      history.notices.push({
-        stream: `life ${this.life} peer ${peer} subscription ${envelope[1]}`,
-        part: envelope[2],
-        seq: envelope[3],
-        durable: disk.durable,
-        changes: envelope[5],
-      });
-    }
     this.world.trace(() => `to client ${peer} session ${session} ${show(envelope)}`);
+    this.world.witness.toClient(this.life, session, `life ${this.life} peer ${peer}`, envelope);
     this.#clients.get(peer)?.send(envelope);
   }
 
@@ -293,6 +262,7 @@ export class SimKernel extends SimProcess {
         durable: this.world.disk.durable,
       });
     }
+    if (envelope[0] === T.VERDICT && envelope[2] === VERDICT.ACCEPTED) this.world.noteAccepted(envelope[1]);
     this.world.trace(() => `to host ${host} ${show(envelope)}`);
     this.#hosts.get(host)?.link.send(envelope);
   }

@@ -19,6 +19,7 @@ import { moneyOf } from './script.js';
 import { SimClient } from './sim-client.js';
 import { SimKernel } from './sim-kernel.js';
 import { childSpec, SimSupervisor } from './sim-supervisor.js';
+import { Witness } from './witness.js';
 import { makePlan, Workload, type Plan } from './workload.js';
 
 /** Small limits, so that a short schedule reaches them. */
@@ -53,6 +54,8 @@ export interface ScheduleOptions {
   readonly events: number;
   readonly faults: KernelFaults;
   readonly trace: ((line: string) => void) | null;
+  /** The real host core in place of the model: slower, so for fewer schedules. */
+  readonly realHosts: boolean;
 }
 
 export class World {
@@ -67,7 +70,11 @@ export class World {
   readonly guardian: SimProcess;
   kernel: SimKernel | null = null;
   faultsInjected = 0;
+  /** With real hosts, whose answers don't say which attempt they are of: the attempt accepted last for a message, and answered last. */
+  readonly accepted = new Map<string, number>();
+  readonly answered = new Map<string, number>();
   #supervisor: SimSupervisor;
+  readonly witness = new Witness(this);
   #moment = 0;
   #clientCount = 0;
   #onServed: () => void = () => undefined;
@@ -89,6 +96,11 @@ export class World {
 
   moment(): number {
     return ++this.#moment;
+  }
+
+  noteAccepted(attempt: number): void {
+    const fact = this.history.attempts.get(attempt);
+    if (fact) this.accepted.set(`${fact.session}:${fact.no}`, attempt);
   }
 
   log(level: string, event: string, data: Record<string, unknown>): void {
@@ -178,7 +190,7 @@ export class World {
 
   // ---- the run ---------------------------------------------------------------------------------------------------------------
 
-  run(): History {
+  async run(): Promise<History> {
     this.#supervisor.dispatch({ type: 'begin' });
     for (let i = 0; i < this.plan.clients; i++) this.addClient();
     const workload = new Workload(this.random.fork(2), this.plan);
@@ -192,17 +204,23 @@ export class World {
       if (left > 0) this.clock.after(-Math.log(1 - this.random.unit()) * MEAN_PAUSE_MS, next);
     };
     this.clock.after(30, next);
-    this.clock.run(Infinity, () => left <= 0);
+    await this.#drive(Infinity, () => left <= 0);
     this.#calm();
-    if (!this.clock.run(this.clock.now + REST_MS, () => this.#atRest())) this.history.stuck = this.#describeUnrest();
-    this.#readBack();
+    if (!(await this.#drive(this.clock.now + REST_MS, () => this.#atRest())))
+      this.history.stuck = this.#describeUnrest();
+    await this.#readBack();
     this.#readJournal();
     return this.history;
   }
 
+  #drive(until: number, done: () => boolean): boolean | Promise<boolean> {
+    return this.options.realHosts ? this.clock.runSettled(until, done) : this.clock.run(until, done);
+  }
+
   #ask(workload: Workload, index: number): void {
     const client = this.random.pick(this.clients);
-    const [target, ops] = workload.next();
+    const [chosen, ops] = workload.next();
+    const target = chosen === '' && this.options.realHosts ? 'a0' : chosen;
     const deadline = this.random.chance(0.05) ? this.random.between(5, 300) : 30_000;
     const count = this.random.chance(0.05) ? this.random.between(2, 12) : 1;
     for (let i = 0; i < count; i++) client.do(() => client.ask(`r${index}.${i}`, target, ops, deadline));
@@ -237,12 +255,12 @@ export class World {
   // ---- what is left ----------------------------------------------------------------------------------------------------------
 
   /** Cuts the power once more, and reads everything back through the kernel that comes up then. */
-  #readBack(): void {
+  async #readBack(): Promise<void> {
     this.disk.powerCut();
     let read = false;
     this.#onServed = () => this.#inspectAll(() => (read = true));
     this.kernel?.die(false);
-    if (!this.clock.run(this.clock.now + REST_MS, () => read) && this.history.stuck === '')
+    if (!(await this.#drive(this.clock.now + REST_MS, () => read)) && this.history.stuck === '')
       this.history.stuck = 'the last restart did not serve';
   }
 
