@@ -8,7 +8,10 @@ export async function nestedSends({ seconds }: Settings): Promise<Row[]> {
   // In slices, so that a busy machine is busy for both.
   for (let i = 0; i < SLICES; i++) {
     for (const what of ['sends', 'nact'] as const) {
-      const { perSecond: rate } = await measure<{ perSecond: number }>('nested-sends', { seconds: seconds / SLICES, what });
+      const { perSecond: rate } = await measure<{ perSecond: number }>('nested-sends', {
+        seconds: seconds / SLICES,
+        what,
+      });
       rates[what] += rate / SLICES;
     }
   }

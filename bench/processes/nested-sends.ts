@@ -1,6 +1,16 @@
 /** The rate of sends inside a turn (`what: 'sends'`, in a locked-down process) or of nact's bare dispatch (`what: 'nact'`, in a plain one). */
 import { dispatch, spawn, start } from 'nact';
-import { encodeArgs, encodeContent, makeAttempt, makeSession, methodContent, pack, type Content, type ObjectState, type Oid } from '../../protocol/index.js';
+import {
+  encodeArgs,
+  encodeContent,
+  makeAttempt,
+  makeSession,
+  methodContent,
+  pack,
+  type Content,
+  type ObjectState,
+  type Oid,
+} from '../../protocol/index.js';
 import { Compiler, lockdownRealm } from '../../runtime/compartment/index.js';
 import { genesisObjects } from '../../runtime/genesis/index.js';
 import { CachedObject, Engine, standardPrimitives, type TurnPorts } from '../../runtime/turn/index.js';
@@ -10,7 +20,12 @@ const SENDS = 20_000;
 const ROUNDS_WARM = 3;
 
 class Two {}
-const refs = { place: 'bench', maxBytes: 1 << 20, maxDepth: 8, refOf: (value: object) => (value instanceof Two ? '#b' : undefined) };
+const refs = {
+  place: 'bench',
+  maxBytes: 1 << 20,
+  maxDepth: 8,
+  refOf: (value: object) => (value instanceof Two ? '#b' : undefined),
+};
 
 const objects = new Map<string, CachedObject>();
 const attempt = makeAttempt(1, 1);
@@ -24,7 +39,13 @@ const parent = pack({ $ref: '#traits' });
 put('#a', [
   ['parent*', parent],
   ['other', encodeContent(new Two(), refs)],
-  ['run', methodContent({ source: 'async (self, times) => { let sum = 0; for (let i = 0; i < times; i++) sum += await self.other.next(i); return sum; }' })],
+  [
+    'run',
+    methodContent({
+      source:
+        'async (self, times) => { let sum = 0; for (let i = 0; i < times; i++) sum += await self.other.next(i); return sum; }',
+    }),
+  ],
 ]);
 put('#b', [
   ['parent*', parent],
@@ -47,8 +68,18 @@ const ports: TurnPorts = {
   waiting: never,
   compile: (source) => compiler.compile(source),
   defer: (task) => setImmediate(task),
+  afterMicrotasks: (task) => queueMicrotask(() => process.nextTick(task)),
 };
-const limits = { runTimeMs: 60_000, fuel: 1e9, maxGrowBytes: 1 << 20, maxSends: 1e9, maxDepth: 256, maxWrites: 1e5, maxBodyBytes: 1 << 20, maxValueDepth: 64 };
+const limits = {
+  runTimeMs: 60_000,
+  fuel: 1e9,
+  maxGrowBytes: 1 << 20,
+  maxSends: 1e9,
+  maxDepth: 256,
+  maxWrites: 1e5,
+  maxBodyBytes: 1 << 20,
+  maxValueDepth: 64,
+};
 const engine = new Engine(ports, limits, standardPrimitives);
 
 let messages = 0;

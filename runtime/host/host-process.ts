@@ -43,6 +43,7 @@ export class HostProcess {
       compile: (source) => compiler.compile(source),
       random: Math.random,
       defer: (task) => void setImmediate(task),
+      afterMicrotasks: (task) => queueMicrotask(() => process.nextTick(task)),
       later: (ms, task) => void setTimeout(task, ms),
       log: this.#log,
     });

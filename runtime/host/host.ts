@@ -24,7 +24,7 @@ import {
   type Verdict,
 } from '../../protocol/index.js';
 import type { Config } from '../../config/index.js';
-import type { CompiledMethod } from '../compartment/index.js';
+import { leaveMethods, type CompiledMethod } from '../compartment/index.js';
 import {
   Engine,
   firstStaleKey,
@@ -55,6 +55,8 @@ export interface HostPorts {
   random(): number;
   /** In a later turn of the event loop. */
   defer(task: () => void): void;
+  /** When all microtasks have run, before anything else does. */
+  afterMicrotasks(task: () => void): void;
   /** In `ms` milliseconds. */
   later(ms: number, task: () => void): void;
   log(level: 'info' | 'warn' | 'error', event: string, data: Record<string, unknown>): void;
@@ -99,6 +101,7 @@ export class Host {
       waiting: ({ session, no }) => this.#waits(session, no),
       compile: (source) => ports.compile(source),
       defer: (task) => ports.defer(task),
+      afterMicrotasks: (task) => ports.afterMicrotasks(task),
     };
     this.#engine = this.#engineOn(this.#turnPorts);
   }
@@ -216,18 +219,19 @@ export class Host {
   }
 
   #ended(job: Job, turn: Turn, outcome: Outcome): void {
+    leaveMethods();
     job.turn = null;
     this.#counts.turns++;
     if (job.state === 'running') {
       if (outcome.kind === 'reply') this.#commit(job, turn, outcome.body);
       else if (outcome.kind === 'conflict') this.#conflict(job, [outcome.key, ...keysOf(turn)]);
-      else if (outcome.kind === 'missing') void this.#restart(job, turn, outcome);
+      else if (outcome.kind === 'missing') this.#restart(job, turn, outcome);
     }
     this.#release(job);
   }
 
   /** Synchronous code needs what is not loaded. */
-  async #restart(job: Job, turn: Turn, { oids, names }: Extract<Outcome, { kind: 'missing' }>): Promise<void> {
+  #restart(job: Job, turn: Turn, { oids, names }: Extract<Outcome, { kind: 'missing' }>): void {
     const keys = [...keysOf(turn), ...oids, ...names.map((name) => `=${name}`)];
     if (++job.restarts > MAX_RESTARTS) {
       job.restarts = 0;
@@ -236,14 +240,8 @@ export class Host {
     }
     for (const key of keys) job.keys.add(key);
     job.state = 'queued';
-    if (!job.granted) await this.#load(oids, names);
-    this.#again(job);
-  }
-
-  #load(oids: readonly Oid[], names: readonly string[]): Promise<void> {
-    return new Promise((resolve) => {
-      this.#loader.load(oids, names, resolve);
-    });
+    if (job.granted) this.#again(job);
+    else this.#loader.load(oids, names, () => this.#again(job));
   }
 
   /** The turn waits for a service: its object may handle other messages meanwhile. */

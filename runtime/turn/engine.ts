@@ -27,14 +27,15 @@ export class Engine {
     return new Turn(this, message, attempt);
   }
 
-  /** Code of this turn runs from now on, until the event loop comes round. */
+  /** Code of this turn runs from now on, until all microtasks have run. */
   entered(turn: Turn): void {
     turn.meter.enter();
     this.#watched.push(turn);
-    if (this.#watched.length === 1) this.ports.defer(() => this.#comeRound());
+    if (this.#watched.length === 1) this.ports.afterMicrotasks(() => this.#drained());
   }
 
-  #comeRound(): void {
+  /** Code that neither ended nor waits will never go on; and whatever runs next is the host's own and charged to nobody. */
+  #drained(): void {
     leaveMethods();
     const watched = this.#watched;
     this.#watched = [];

@@ -7,7 +7,7 @@
  *       below it, before its caller sees the error.
  *   F3  Arguments and answers are carried (carried.ts); a change of a working copy is written, or an error: never lost (copies.ts).
  */
-import type { MethodContext } from '../compartment/index.js';
+import { leaveMethods, type MethodContext } from '../compartment/index.js';
 import type { Bytes, Content } from '../../protocol/index.js';
 import { SentArgs, type ArgList, type Receiver } from './args.js';
 import { carriedOf, Ref, type Carried } from './carried.js';
@@ -234,6 +234,7 @@ export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Rec
       let carried: Carried;
       if (cell.kind === KIND.METHOD) {
         const result = await call(this.turn.code(cell)(child), child.self, args.forMethod(child));
+        leaveMethods();
         if (child.#tail !== null) await child.#settled();
         carried = child.#finish(result);
       } else {
@@ -242,6 +243,7 @@ export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Rec
       this.#absorb(child);
       return carried;
     } catch (thrown) {
+      leaveMethods();
       await child.#failed();
       throw toFailure(thrown, this.turn);
     }
@@ -255,9 +257,11 @@ export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Rec
     try {
       const code: (...args: unknown[]) => unknown = this.turn.compile(source)(this);
       const result = await code(...own);
+      leaveMethods();
       if (this.#tail !== null) await this.#settled();
       return this.#finish(result);
     } catch (thrown) {
+      leaveMethods();
       await this.#failed();
       throw thrown;
     }

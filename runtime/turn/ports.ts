@@ -48,8 +48,10 @@ export interface TurnPorts {
   waiting(message: TurnMessage): void;
   /** @throws TelosError BAD_SOURCE */
   compile(source: string): CompiledMethod;
-  /** Runs `task` in a later turn of the event loop, after all microtasks. */
+  /** Runs `task` in a later turn of the event loop. */
   defer(task: () => void): void;
+  /** Runs `task` when all microtasks have run, before anything else does. */
+  afterMicrotasks(task: () => void): void;
 }
 
 export interface ServiceRequest {

@@ -1,5 +1,5 @@
 /** The budget of one turn, which ends with the turn: from then on every charge of its code throws. */
-import { Meter, type MeterLimits } from '../compartment/index.js';
+import { leaveMethods, Meter, type MeterLimits } from '../compartment/index.js';
 
 export interface MeteredTurn {
   readonly over: boolean;
@@ -20,6 +20,7 @@ export class TurnMeter extends Meter {
       return;
     }
     this.left = -1;
+    leaveMethods();
     throw this.turn.error();
   }
 

@@ -84,7 +84,10 @@ export class Turn implements ViewOwner, MeteredTurn {
     return new Promise((resolve) => {
       this.#settle = resolve;
       this.engine.entered(this);
-      void this.#main();
+      this.#main().catch((thrown: unknown) => {
+        leaveMethods();
+        this.end({ kind: 'reply', ok: false, body: buildCommit(this, toWire(thrown), false) });
+      });
     });
   }
 
@@ -116,6 +119,7 @@ export class Turn implements ViewOwner, MeteredTurn {
   }
 
   #reply(carried: Carried, failed: WireError | null): void {
+    leaveMethods();
     if (this.over) return;
     let outcome: Outcome;
     try {
@@ -222,6 +226,7 @@ export class Turn implements ViewOwner, MeteredTurn {
   /** Waits, off the clock, for what `begin` starts. */
   #wait<T>(begin: (resume: (value: T) => void) => void): Promise<T> {
     this.waits++;
+    leaveMethods();
     return new Promise((resolve) => {
       begin((value) => {
         this.waits--;

@@ -103,6 +103,7 @@ export class Image {
       compile: compileOpen,
       random: Math.random,
       defer: (task) => void setImmediate(task),
+      afterMicrotasks: (task) => queueMicrotask(() => process.nextTick(task)),
       later: (ms, task) => void setTimeout(task, ms),
       log: (_level, event, data) => void this.logs.push([event, data]),
     });

@@ -153,6 +153,10 @@ export class World implements TurnPorts {
     setImmediate(task);
   }
 
+  afterMicrotasks(task: () => void): void {
+    queueMicrotask(() => process.nextTick(task));
+  }
+
   turn(
     target: string,
     selector: string,
