@@ -56,12 +56,12 @@ export class Engine {
   rejectionUnhandled(promise: object, reason: unknown): boolean {
     const turn = turnOfFailure(reason);
     if (!(turn instanceof Turn) || turn.over) return false;
-    turn.unhandled(promise, reason);
+    (turn.unhandled ??= new Map()).set(promise, reason);
     this.#rejected.set(promise, turn);
     return true;
   }
 
   rejectionHandled(promise: object): void {
-    this.#rejected.get(promise)?.handledLate(promise);
+    this.#rejected.get(promise)?.unhandled?.delete(promise);
   }
 }

@@ -11,6 +11,10 @@ const MAX_TEXT = 4000;
 /** In Node 20, not yet in the library that the compiler knows. */
 const { toWellFormed } = String.prototype as unknown as { toWellFormed: (this: string) => string };
 
+export interface FailingTurn {
+  readonly meter: { readonly error: TelosError | undefined };
+}
+
 interface FailureOptions {
   readonly name?: string;
   readonly remedy?: string;
@@ -46,8 +50,9 @@ export function turnOfFailure(thrown: unknown): object | null {
   return isObject(thrown) ? (made.get(thrown)?.turn ?? null) : null;
 }
 
-/** Whatever was thrown, as an error that method code may see. */
-export function toFailure(thrown: unknown, turn: object): Error {
+/** Whatever was thrown, as an error that method code may see. A turn over its budget has no other error than that. */
+export function toFailure(thrown: unknown, turn: FailingTurn): Error {
+  if (turn.meter.error) return failureOf(turn.meter.error.toWire(), turn);
   if (isObject(thrown) && made.has(thrown)) return thrown as Error;
   return failureOf(toWire(thrown), turn);
 }

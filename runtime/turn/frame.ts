@@ -12,6 +12,7 @@ import type { Bytes, Content } from '../../protocol/index.js';
 import { SentArgs, type ArgList, type Receiver } from './args.js';
 import { carriedOf, Ref, type Carried } from './carried.js';
 import { isParentSlot, KIND, type Cell } from './cell.js';
+import { begin } from './begin.js';
 import { Copies } from './copies.js';
 import { undoAll, type Log, type Owner, type Undoable } from './effects.js';
 import { toFailure } from './failure.js';
@@ -25,14 +26,6 @@ import type { ObjectView } from './view.js';
 import { LOBBY, NOT_UNDERSTOOD_SELECTOR } from './wellknown.js';
 
 const noop = (): void => undefined;
-const { apply } = Reflect;
-
-/** Without spread, which is slow in a locked-down realm. */
-function call(method: (self: unknown, ...args: unknown[]) => unknown, self: unknown, args: unknown[]): unknown {
-  if (args.length === 0) return method(self);
-  args.unshift(self);
-  return apply(method, undefined, args);
-}
 
 export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Receiver {
   readonly meter: TurnMeter;
@@ -129,7 +122,14 @@ export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Rec
   }
 
   sender(id: string, selector: string): (...args: unknown[]) => Promise<unknown> {
-    return (...args) => this.send(id, selector, args, null);
+    return (...args) => this.sendFromCode(id, selector, args, null);
+  }
+
+  /** For method code, which goes on at once: what it does is charged to its turn again. */
+  sendFromCode(id: string, selector: string, args: readonly unknown[], above: ObjectView | null): Promise<unknown> {
+    const answer = this.send(id, selector, args, above);
+    if (!this.turn.over) this.meter.enter();
+    return answer;
   }
 
   /** `above`: look-up begins in the parents of this object instead of in the receiver. */
@@ -145,8 +145,8 @@ export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Rec
       return Promise.reject(toFailure(thrown, this.turn));
     }
     const position = this.#positions++;
-    const begin = (): Promise<Carried> => this.perform(id, selector, list, above, position);
-    const begun = this.#tail === null ? begin() : this.#tail.then(begin, begin);
+    const start = (): Promise<Carried> => this.perform(id, selector, list, above, position);
+    const begun = this.#tail === null ? start() : this.#tail.then(start, start);
     this.#tail = begun;
     return begun.then(
       (carried) => {
@@ -233,7 +233,9 @@ export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Rec
     try {
       let carried: Carried;
       if (cell.kind === KIND.METHOD) {
-        const result = await call(this.turn.code(cell)(child), child.self, args.forMethod(child));
+        const given = args.forMethod(child);
+        given.unshift(child.self);
+        const result = await begin(this.turn.code(cell)(child), given);
         leaveMethods();
         if (child.#tail !== null) await child.#settled();
         carried = child.#finish(result);
@@ -255,8 +257,7 @@ export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Rec
     if (typeof source !== 'string')
       throw this.turn.failure('BAD_ARGUMENT', 'the first argument of a turn is its source, a string');
     try {
-      const code: (...args: unknown[]) => unknown = this.turn.compile(source)(this);
-      const result = await code(...own);
+      const result = await begin(this.turn.compile(source)(this), own);
       leaveMethods();
       if (this.#tail !== null) await this.#settled();
       return this.#finish(result);

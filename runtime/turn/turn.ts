@@ -60,7 +60,8 @@ export class Turn implements ViewOwner, MeteredTurn {
   #ids: IdSource | null = null;
   #date: object | null = null;
   #math: object | null = null;
-  #unhandled: Map<object, unknown> | null = null;
+  /** Rejections with an error of this turn that nobody handles, by promise. The process tells of them. */
+  unhandled: Map<object, unknown> | null = null;
   #error: Error | null = null;
   #settle: ((outcome: Outcome) => void) | null = null;
 
@@ -98,12 +99,12 @@ export class Turn implements ViewOwner, MeteredTurn {
       carried = await this.#handle();
       if (this.failedSends > 0) await this.drained();
       if (this.meter.error) throw this.meter.error;
-      const lost = this.#firstUnhandled();
-      if (lost !== undefined) throw toFailure(lost, this);
+      for (const lost of this.unhandled?.values() ?? []) throw toFailure(lost, this);
       for (const frame of this.framesWithCopies) frame.checkCopies();
       if (this.hasNames) await this.#loadNames(carried);
     } catch (thrown) {
-      failed = toWire(thrown);
+      leaveMethods();
+      failed = this.meter.error?.toWire() ?? toWire(thrown);
     }
     this.#reply(carried, failed);
   }
@@ -157,6 +158,7 @@ export class Turn implements ViewOwner, MeteredTurn {
 
   /** Ends the turn with this error. The answer is what to throw. */
   fatal(code: ErrorCode, message: string): Error {
+    leaveMethods();
     if (!this.over) {
       const error = this.failure(code, message);
       this.#error = error;
@@ -166,6 +168,7 @@ export class Turn implements ViewOwner, MeteredTurn {
   }
 
   conflict(key: string): Error {
+    leaveMethods();
     this.end({ kind: 'conflict', key });
     return this.error();
   }
@@ -368,22 +371,6 @@ export class Turn implements ViewOwner, MeteredTurn {
 
   log(line: string): void {
     if (this.logged.length < MAX_LOG_LINES) this.logged.push(line);
-  }
-
-  // ---- rejections that nobody handles ------------------------------------------------------------------------------------------------
-
-  /** The process saw that a promise was rejected with an error of this turn, and nobody listens. */
-  unhandled(promise: object, reason: unknown): void {
-    (this.#unhandled ??= new Map()).set(promise, reason);
-  }
-
-  handledLate(promise: object): void {
-    this.#unhandled?.delete(promise);
-  }
-
-  #firstUnhandled(): unknown {
-    for (const reason of this.#unhandled?.values() ?? []) return reason;
-    return undefined;
   }
 
   /** An error of the wire as method code may see it. */
