@@ -1,3 +1,4 @@
+/** The step from host code into a method, and back. */
 import { leaveMethods } from '../compartment/index.js';
 
 const { apply } = Reflect;

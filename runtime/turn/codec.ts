@@ -9,6 +9,7 @@ import {
   type WireError,
 } from '../../protocol/index.js';
 import { carriedOf, contentOf, encodePlain, Ref, resolveNames, type Carried } from './carried.js';
+import { toFailure } from './failure.js';
 import { targetOf } from './handle.js';
 import type { Frame } from './frame.js';
 import type { Turn } from './turn.js';
@@ -45,11 +46,15 @@ export class Codec implements EncodeOptions {
     return name.oid;
   }
 
-  /** @throws TelosError BAD_VALUE, TOO_LARGE with the path, which begins with `place` */
+  /** @throws BAD_VALUE, TOO_LARGE with the path, which begins with `place`; as method code may see them */
   encode(value: unknown, place: string): Content {
     this.place = place;
     this.sawName = false;
-    return encodeContent(value, this);
+    try {
+      return encodeContent(value, this);
+    } catch (thrown) {
+      throw toFailure(thrown, this.turn);
+    }
   }
 
   /** A fresh, mutable value for this frame. */
