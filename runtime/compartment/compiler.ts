@@ -5,7 +5,7 @@
  * 2. What is cached is a factory: each call makes a fresh closure, so nothing that a method closes over outlives the call.
  * 3. Free names are bound as constants of the factory; none is looked up through the scope proxy of SES.
  */
-import { TelosError } from '../../protocol/errors.js';
+import { TelosError } from '../../protocol/index.js';
 import { GLOBAL_NAMES, POWER_NAMES } from './globals.js';
 import { helpers } from './helpers.js';
 import { HELPERS, instrumentChecked, METER } from './instrument.js';

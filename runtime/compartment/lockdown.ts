@@ -8,7 +8,7 @@ import { createRequire } from 'node:module';
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
-import { TelosError } from '../../protocol/errors.js';
+import { TelosError } from '../../protocol/index.js';
 import { installCaps } from './caps.js';
 import { GLOBAL_NAMES } from './globals.js';
 import { helpers } from './helpers.js';

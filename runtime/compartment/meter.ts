@@ -9,7 +9,7 @@
  * 3. Between two looks at the clock lie at most MAX_UNITS charges.
  * 4. Time counts only while the meter is current; a turn that waits uses none.
  */
-import { TelosError } from '../../protocol/errors.js';
+import { TelosError } from '../../protocol/index.js';
 
 /**
  * Charges between two looks at the clock: few at first, twice as many after each quick stretch, half as many after a slow one, because one charge

@@ -9,7 +9,7 @@
  */
 import { Script } from 'node:vm';
 
-import { TelosError } from '../../protocol/errors.js';
+import { TelosError } from '../../protocol/index.js';
 import {
   child,
   childOrNull,

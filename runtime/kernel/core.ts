@@ -19,7 +19,6 @@ import {
   type Oid,
   type Reply,
   type Seq,
-  type SessionId,
   type SlotChange,
 } from '../../protocol/index.js';
 import {
@@ -364,7 +363,7 @@ export class KernelCore {
   ): Message {
     const message: Message = {
       ...fields,
-      session: KERNEL_SESSION as SessionId,
+      session: KERNEL_SESSION,
       owner: null,
       oid: fields.target as Oid,
       nameAttempt: 0 as Attempt,

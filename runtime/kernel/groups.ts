@@ -6,7 +6,7 @@
  *   G3  A group's snapshots show the state after its last turn, and the replay mark written with it is right for that state.
  *   G4  After a failed append nothing leaves any more.
  */
-import { incarnationOf, type Seq, type SessionId, type TelosError } from '../../protocol/index.js';
+import { type Seq, type SessionId, type TelosError } from '../../protocol/index.js';
 import {
   encodeRecord,
   keys,
@@ -232,7 +232,3 @@ export class Groups {
     for (const release of releases) release();
   }
 }
-
-/** Sessions of an earlier life of the kernel, by their id. */
-export const isOfEarlierLife = (session: SessionId, incarnation: number): boolean =>
-  incarnationOf(session) < incarnation;

@@ -11,7 +11,6 @@ import {
   type CommitBody,
   type Dropped,
   type Load,
-  type Oid,
   type Query,
   type QueryOp,
   type SessionId,
@@ -23,7 +22,6 @@ import {
   prefixRange,
   rangeOf,
   type DeadLetterRecord,
-  type OutboxRecord,
   type SessionRecord,
 } from '../journal/index.js';
 import type { KernelCore } from './core.js';
@@ -154,7 +152,7 @@ export class Operations {
 
   /** Retry sends under a new id; both take the letter away in the same commit. */
   #settle(message: Message, op: string, id: number, [original, , , , , origin]: DeadLetterRecord, now: number): void {
-    const [target, selector, args] = original as OutboxRecord;
+    const [target, selector, args] = original;
     const retry = op === 'deadLetterRetry';
     if (retry && !target.startsWith('#')) {
       this.core.fail(
@@ -237,7 +235,7 @@ export class Operations {
   dropped(host: HostState, oids: Dropped[1]): void {
     const { state } = this.core;
     for (const oid of oids) {
-      const object = state.objects.get(oid as Oid);
+      const object = state.objects.get(oid);
       if (object === undefined) continue;
       object.holders &= ~host.bit;
       state.release(object);

@@ -225,7 +225,7 @@ export class Recovery {
         done(null, now);
         return;
       }
-      const [lastHeard, lowest, key, agent] = header as SessionRecord;
+      const [lastHeard, lowest, key, agent] = header;
       Object.assign(session, {
         key,
         agent,

@@ -25,7 +25,6 @@ import { MemoryStore, type GroupWrite, type Key } from '../../../runtime/journal
 import { Kernel, type KernelFaults, type KernelPorts } from '../../../runtime/kernel/index.js';
 
 export const oid = (text: string): Oid => text as Oid;
-export const NO_WRITES: Omit<CommitBody, never> = [[], [], [], [], [], [], [], [true, null, null]];
 
 const GENESIS: CommitBody = [
   [],
@@ -74,7 +73,9 @@ export class World {
     const live = (): boolean => life === this.#life;
     const ports: KernelPorts = {
       toClient: (peer, envelope) => void this.toClient.push([peer, envelope]),
-      welcome: (peer, session) => void this.welcomed.set(peer, session),
+      welcome: (peer, session) => {
+        this.welcomed.set(peer, session);
+      },
       refuse: (peer, error) => void this.refused.push([peer, error[0]]),
       toHost: (host, envelope) => void this.toHost.push([host, envelope]),
       toService: (worker, envelope) => void this.toHost.push([worker, envelope]),
@@ -84,8 +85,12 @@ export class World {
       page: (ticket, range, limit) =>
         queueMicrotask(() => live() && this.kernel.pageDone(ticket, this.store.page(range, limit), this.now)),
       external: (ticket, op) => void this.external.push([ticket, op]),
-      needQuarantine: () => void this.quarantineWanted++,
-      fatal: (error) => void (this.fatal = error),
+      needQuarantine: () => {
+        this.quarantineWanted++;
+      },
+      fatal: (error) => {
+        this.fatal = error;
+      },
       log: () => undefined,
     };
     this.kernel = new Kernel(defaultConfig, this.store.open(), ports, this.faults, this.readOnly);
