@@ -1,9 +1,10 @@
 /** What keeps an image from being served reaches the terminal: a code, a remedy, exit code 1, at once, and nothing is left running. */
-import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { spawnSync } from 'node:child_process';
-import { Running, ROOT, cleanUp, pidsWith, telos, temporary, type Outcome } from './support/processes.js';
+import { Running, ROOT, cleanUp, pidsWith, run, telos, temporary, type Outcome } from './support/processes.js';
 
 afterAll(cleanUp);
 
@@ -134,4 +135,18 @@ test('doctor: names what is wrong with the path, and is content with a sound ima
   });
   expect((await telos(['doctor', '--image', join(home, 'image')])).code).toBe(0);
   expect(existsSync(join(home, 'image'))).toBe(false);
+});
+
+test('image-of-a-newer-generation: IMAGE_NEWER, and it is left as it was', async () => {
+  const image = join(temporary(), 'image');
+  const make = `
+    import { createImage } from ${JSON.stringify(pathToFileURL(join(ROOT, 'dist/runtime/journal/index.js')).href)};
+    import { defaultConfig } from ${JSON.stringify(pathToFileURL(join(ROOT, 'dist/config/index.js')).href)};
+    await createImage(process.argv[1], { ...defaultConfig.journal, generation: 99 });`;
+  expect(await run(process.execPath, ['--input-type=module', '-e', make, image])).toMatchObject({ code: 0 });
+  const head = readFileSync(join(image, 'head'));
+  const outcome = await up(image);
+  expect(outcome.stderr).toContain('99');
+  expectRefusal(outcome, 'IMAGE_NEWER', image);
+  expect(readFileSync(join(image, 'head')).equals(head)).toBe(true);
 });
