@@ -4,7 +4,7 @@
  */
 import { checkHistory } from './checker.js';
 import { emptyHistory, type History } from './history.js';
-import { World } from './world.js';
+import { World, type ScheduleOptions } from './world.js';
 
 const args = process.argv.slice(2);
 const option = (name: string, standard: string): string => {
@@ -25,15 +25,32 @@ const stopAt = Number(option('stop-at', '5'));
 const realHosts = args.includes('--real-hosts');
 const tracing = args.includes('--trace');
 
-/** A process under test that throws has broken its promise to survive. */
+const options = (seed: number): ScheduleOptions => ({
+  seed,
+  events,
+  faults: fault === '' ? {} : { [fault]: true },
+  realHosts,
+  trace: tracing ? (line) => console.log(line) : null,
+});
+
+/** A process under test that throws has broken its promise to survive: the schedule runs again, to show where. */
 async function runOrReport(world: World): Promise<History> {
   try {
     return await world.run();
   } catch (error) {
     const history = emptyHistory();
-    history.stuck = `threw ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`;
+    const again =
+      Error.stackTraceLimit > 0
+        ? error
+        : await new World(withStacks(world.options)).run().catch((thrown: unknown) => thrown);
+    history.stuck = `threw ${again instanceof Error ? (again.stack ?? again.message) : String(error)}`;
     return history;
   }
+}
+
+function withStacks(schedule: ScheduleOptions): ScheduleOptions {
+  Error.stackTraceLimit = 12;
+  return schedule;
 }
 
 let faults = 0;
@@ -44,13 +61,7 @@ let requests = 0;
 const began = Date.now();
 let seed = first;
 for (; seed < first + runs && failed < stopAt; seed++) {
-  const world = new World({
-    seed,
-    events,
-    faults: fault === '' ? {} : { [fault]: true },
-    realHosts,
-    trace: tracing ? (line) => console.log(line) : null,
-  });
+  const world = new World(options(seed));
   const history = await runOrReport(world);
   const violations = checkHistory(history);
   turns += history.turns.length;

@@ -79,8 +79,8 @@ export class ModelHost {
   readonly #jobs = new Map<string, Job>();
   /** Attempts whose verdict is awaited. */
   readonly #judged = new Map<number, { job: Job; turn: Turn }>();
-  readonly #loads = new Map<number, { job: Job; private: boolean }>();
-  readonly #services = new Map<number, { job: Job; key: string }>();
+  readonly #loads = new Map<number, { job: Job; turn: Turn | null; private: boolean }>();
+  readonly #services = new Map<number, { job: Job; turn: Turn | null; key: string }>();
   #attempts = 0;
   #requests = 0;
   #dead = false;
@@ -195,7 +195,7 @@ export class ModelHost {
   #need(job: Job, need: Need): void {
     if ('service' in need) return this.#askService(job, need);
     const request = ++this.#requests;
-    this.#loads.set(request, { job, private: job.granted !== null });
+    this.#loads.set(request, { job, turn: job.turn, private: job.granted !== null });
     this.ports.send([T.LOAD, request, 'object' in need ? [need.object as Oid] : [], 'name' in need ? [need.name] : []]);
   }
 
@@ -322,7 +322,8 @@ export class ModelHost {
       if (load?.private === true) load.job.granted?.names.set(name, { oid, attempt });
       else if (!this.#names.has(name)) this.#names.set(name, { oid, attempt });
     }
-    if (load && load.private === (load.job.granted !== null)) this.#step(load.job, '');
+    // What an earlier try of the message asked for is of no concern to the present one.
+    if (load && load.turn === load.job.turn) this.#step(load.job, '');
   }
 
   #changed([, oid, shape, parents, changes]: Changed): void {
@@ -348,7 +349,7 @@ export class ModelHost {
     const known = job.recorded.get(key);
     if (known !== undefined) return this.#giveEffect(job, key, known);
     const request = ++this.#requests;
-    this.#services.set(request, { job, key });
+    this.#services.set(request, { job, turn: job.turn, key });
     job.waits = true;
     this.ports.send([T.WAITING, session, no, true]);
     this.ports.send([T.SERVICE, request, session, no, key, 'oracle', 'ask', pack([service])]);
@@ -358,8 +359,8 @@ export class ModelHost {
     const waiting = this.#services.get(request);
     if (waiting === undefined) return;
     this.#services.delete(request);
-    const { job, key } = waiting;
-    if (job.stopped) return;
+    const { job, turn, key } = waiting;
+    if (job.stopped || turn !== job.turn) return;
     job.waits = false;
     this.ports.send([T.WAITING, job.run[1], job.run[2], false]);
     if (!ok) return this.#step(job, 'unavailable');

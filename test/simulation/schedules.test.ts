@@ -9,6 +9,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const FOLDER = dirname(fileURLToPath(import.meta.url));
 const SCHEDULES = Number(process.env['SIM_RUNS'] ?? 2000);
+const WITH_REAL_HOSTS = Math.ceil(SCHEDULES / 20);
 const EVENTS = 200;
 
 interface Totals {
@@ -45,19 +46,31 @@ function simulate(...args: string[]): Promise<Outcome> {
 const sum = (outcomes: readonly Outcome[], of: keyof Totals): number =>
   outcomes.reduce((total, { totals }) => total + totals[of], 0);
 
-test(`${SCHEDULES} schedules of ${EVENTS} events, one in ten a fault, break no promise`, async () => {
+/** Runs seeds 1 to `count`, shared out over the cores. */
+async function simulateAll(count: number, ...more: string[]): Promise<Outcome[]> {
   const parts = Math.max(1, Math.min(8, availableParallelism()));
-  const share = Math.ceil(SCHEDULES / parts);
+  const share = Math.ceil(count / parts);
   const starts = Array.from({ length: parts }, (_, i) => 1 + i * share);
-  const outcomes = await Promise.all(
-    starts.map((seed) => simulate('--seed', String(seed), '--runs', String(share), '--events', String(EVENTS))),
+  return Promise.all(
+    starts.map((seed) => simulate('--seed', `${seed}`, '--runs', `${share}`, '--events', `${EVENTS}`, ...more)),
   );
+}
+
+function expectSound(outcomes: readonly Outcome[], count: number): void {
   const failures = outcomes.filter(({ totals }) => totals.failed > 0).map(({ output }) => output);
   expect(failures).toEqual([]);
-  expect(sum(outcomes, 'schedules')).toBeGreaterThanOrEqual(SCHEDULES);
+  expect(sum(outcomes, 'schedules')).toBeGreaterThanOrEqual(count);
   // A simulation in which nothing works proves nothing.
   expect(sum(outcomes, 'answers')).toBeGreaterThan(0.7 * sum(outcomes, 'requests'));
   expect(sum(outcomes, 'faults')).toBeGreaterThan(0.08 * sum(outcomes, 'events'));
+}
+
+test(`${SCHEDULES} schedules of ${EVENTS} events, one in ten a fault, break no promise`, async () => {
+  expectSound(await simulateAll(SCHEDULES), SCHEDULES);
+});
+
+test(`nor do ${WITH_REAL_HOSTS} with the real host core in place of the model`, async () => {
+  expectSound(await simulateAll(WITH_REAL_HOSTS, '--real-hosts'), WITH_REAL_HOSTS);
 });
 
 describe('with a safety switched off the simulation finds a violation:', () => {
@@ -74,6 +87,9 @@ describe('with a safety switched off the simulation finds a violation:', () => {
 });
 
 test('one seed is one schedule: run twice it gives the same totals', async () => {
-  const [first, second] = await Promise.all([simulate('--seed', '7'), simulate('--seed', '7')]);
-  expect({ ...first.totals, ms: 0 }).toEqual({ ...second.totals, ms: 0 });
+  const [first, second, real, again] = await Promise.all(
+    [[], [], ['--real-hosts'], ['--real-hosts']].map((more) => simulate('--seed', '7', ...more)),
+  );
+  expect({ ...second?.totals, ms: 0 }).toEqual({ ...first?.totals, ms: 0 });
+  expect({ ...again?.totals, ms: 0 }).toEqual({ ...real?.totals, ms: 0 });
 });

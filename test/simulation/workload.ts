@@ -4,18 +4,21 @@ import type { Random } from './random.js';
 import type { Op } from './script.js';
 
 export interface Plan {
+  /** Everybody writes the same few objects at once, and a turn gets one try before it asks for a grant. */
+  readonly crowded: boolean;
+  readonly meanPauseMs: number;
   readonly hosts: number;
   readonly clients: number;
   readonly accounts: number;
   readonly events: number;
 }
 
-export const makePlan = (random: Random, events: number): Plan => ({
-  hosts: random.between(1, 3),
-  clients: random.between(2, 4),
-  accounts: random.between(3, 8),
-  events,
-});
+export function makePlan(random: Random, events: number): Plan {
+  const crowded = random.chance(0.25);
+  const clients = random.between(2, 4);
+  if (crowded) return { crowded, meanPauseMs: 5, hosts: 3, clients, accounts: 3, events };
+  return { crowded, meanPauseMs: 14, hosts: random.between(1, 3), clients, accounts: random.between(3, 8), events };
+}
 
 const KINDS = {
   move: 24,

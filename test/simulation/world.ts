@@ -5,7 +5,7 @@
 import { parseConfig, type Config } from '../../config/index.js';
 import { rangeOf, fieldsOf } from '../../runtime/journal/keys.js';
 import { decodeRecord, type DeadLetterRecord, type GroupRecord } from '../../runtime/journal/records.js';
-import { T, type CommitBody, type Content, type Oid, type ToHost } from '../../protocol/envelope.js';
+import { T, type CommitBody, type Oid, type ToHost } from '../../protocol/envelope.js';
 import { unpack } from '../../protocol/codec.js';
 import type { KernelFaults } from '../../runtime/kernel/index.js';
 import { SilenceJudge } from '../../actors/supervisor/silence.js';
@@ -44,7 +44,6 @@ const CONFIG: Config = parseConfig({
 /** Letter, session, number; a recorded answer has its own key behind that. */
 const RECORDED_KEY_BYTES = 17;
 const FAULT_SHARE = 0.1;
-const MEAN_PAUSE_MS = 14;
 const REST_MS = 60_000;
 const INSPECTOR = 1_000_000;
 const GUARDIAN_INTERVAL_MS = 150;
@@ -61,7 +60,7 @@ export interface ScheduleOptions {
 export class World {
   readonly clock = new Clock();
   readonly random: Random;
-  readonly config = CONFIG;
+  readonly config: Config;
   readonly history: History = emptyHistory();
   readonly disk: Disk;
   readonly plan: Plan;
@@ -84,6 +83,7 @@ export class World {
     this.random = new Random(options.seed);
     this.faults = options.faults;
     this.plan = makePlan(this.random, options.events);
+    this.config = this.plan.crowded ? { ...CONFIG, host: { ...CONFIG.host, maxRetries: 1 } } : CONFIG;
     this.disk = new Disk(this.clock, this.random.fork(1));
     this.guardian = new SimProcess('guardian', this.clock);
     this.#supervisor = new SimSupervisor(
@@ -201,7 +201,7 @@ export class World {
         this.faultsInjected++;
         injectFault(this, left);
       } else this.#ask(workload, left);
-      if (left > 0) this.clock.after(-Math.log(1 - this.random.unit()) * MEAN_PAUSE_MS, next);
+      if (left > 0) this.clock.after(-Math.log(1 - this.random.unit()) * this.plan.meanPauseMs, next);
     };
     this.clock.after(30, next);
     await this.#drive(Infinity, () => left <= 0);
@@ -218,12 +218,14 @@ export class World {
   }
 
   #ask(workload: Workload, index: number): void {
-    const client = this.random.pick(this.clients);
-    const [chosen, ops] = workload.next();
-    const target = chosen === '' && this.options.realHosts ? 'a0' : chosen;
-    const deadline = this.random.chance(0.05) ? this.random.between(5, 300) : 30_000;
-    const count = this.random.chance(0.05) ? this.random.between(2, 12) : 1;
-    for (let i = 0; i < count; i++) client.do(() => client.ask(`r${index}.${i}`, target, ops, deadline));
+    const count = this.random.chance(this.plan.crowded ? 0.3 : 0.05) ? this.random.between(2, 12) : 1;
+    for (let i = 0; i < count; i++) {
+      const client = this.random.pick(this.clients);
+      const [chosen, ops] = workload.next();
+      const target = chosen === '' && this.options.realHosts ? 'a0' : chosen;
+      const deadline = this.random.chance(0.05) ? this.random.between(5, 300) : 30_000;
+      client.do(() => client.ask(`r${index}.${i}`, target, ops, deadline));
+    }
   }
 
   /** No more faults: what is stopped goes on. */
@@ -277,7 +279,7 @@ export class World {
       for (const [oid, shape, parents, rows] of envelope[2]) {
         this.history.finalSlots.push([oid, '', shape, null], [oid, '*', parents, null]);
         for (let i = 0; rows !== null && i < rows.length; i += 4)
-          this.history.finalSlots.push([oid, rows[i] as string, rows[i + 1] as number, rows[i + 3] as Content]);
+          this.history.finalSlots.push([oid, rows[i] as string, rows[i + 1] as number, rows[i + 3]]);
       }
       for (const [name, oid, attempt] of envelope[3]) this.history.finalNames.push([name, attempt, oid]);
       done();
