@@ -1,8 +1,7 @@
 /** Array buffers and typed arrays: memory outside the heap, counted over the whole turn. */
 import { standIn } from './caps-collections.js';
-import { exceed, integer, isObject, remove, replace, work, type Native } from './caps-common.js';
+import { exceed, integer, isObject, remove, replace, work, type Native, listLength } from './caps-common.js';
 import { chargeItems, collected, plainArray } from './helpers.js';
-import { listLength } from './caps-lists.js';
 import { running } from './meter.js';
 
 const TYPED = [
@@ -85,7 +84,7 @@ function capArrayBuffer(): unknown {
     'transferToImmutable',
     'sliceToImmutable',
   );
-  return standIn(ArrayBuffer as unknown as Constructor, ([length]) => {
+  return standIn(ArrayBuffer, ([length]) => {
     const bytes = integer(length);
     outside(bytes);
     return [bytes];
@@ -159,7 +158,7 @@ const from = {
       typeof items === 'string' || !ArrayBuffer.isView(items)
         ? toList(items)
         : Array.from(items as unknown as ArrayLike<unknown>);
-    return new this(f === undefined ? list : list.map((item, i) => Reflect.apply(f, self, [item, i]) as unknown));
+    return new this(f === undefined ? list : list.map((item, i): unknown => Reflect.apply(f, self, [item, i])));
   },
 }.from as unknown as Native;
 

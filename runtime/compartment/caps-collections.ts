@@ -46,7 +46,7 @@ export function standIn(original: Constructor, check: (args: unknown[]) => unkno
       original,
       check(args),
       new.target === undefined || (new.target as unknown) === Made ? original : new.target,
-    );
+    ) as object;
   } as unknown as Constructor;
   take(Made, original);
   return Made;
@@ -78,7 +78,7 @@ function bigint(): unknown {
       return original(text as string);
     },
   }.BigInt;
-  take(made, original as unknown as { prototype: object });
+  take(made, original);
   return made;
 }
 

@@ -1,6 +1,8 @@
 /** How a built-in is replaced, and how its work is charged to the running turn. */
+import { types } from 'node:util';
+
 import { MAX_STRING } from './helpers.js';
-import { running, type Meter } from './meter.js';
+import { running } from './meter.js';
 
 export type Native = (this: unknown, ...args: unknown[]) => unknown;
 
@@ -72,10 +74,32 @@ export function isObject(value: unknown): value is Record<PropertyKey, unknown> 
   return (typeof value === 'object' && value !== null) || typeof value === 'function';
 }
 
+/** The conversion that operators and built-ins do: unlike String, it throws for a symbol. */
+export function textOf(value: unknown): string {
+  return `${value as number}`;
+}
+
 /** Integer as the built-ins convert it; NaN is 0. */
 export function integer(value: unknown): number {
   const n = Math.trunc(Number(value));
   return Number.isNaN(n) ? 0 : n;
+}
+
+/**
+ * The length that a generic method will read of something that is no array. It has to be a property of its own with a value, or that of a string
+ * or typed array: a getter could answer differently the second time.
+ */
+export function listLength(self: unknown): number {
+  if (typeof self === 'string') return self.length;
+  if (!isObject(self)) return 0;
+  const own = types.isProxy(self) ? undefined : Object.getOwnPropertyDescriptor(self, 'length');
+  if (own && 'value' in own && (typeof own.value === 'number' || own.value === undefined))
+    return Math.max(0, Math.min(Number(own.value) || 0, Number.MAX_SAFE_INTEGER));
+  if (own === undefined && (ArrayBuffer.isView(self) || self instanceof String))
+    return (self as unknown as { length?: number }).length ?? 0;
+  if (own === undefined && !types.isProxy(self) && !('length' in self)) return 0;
+  if (running.meter === null) return 0;
+  throw new TypeError('a list method works on a list, a string, or an object whose own length is a number');
 }
 
 /**
@@ -95,5 +119,3 @@ function orphan(): void {
     throw new RangeError('microtasks without end');
   }
 }
-
-export type { Meter };

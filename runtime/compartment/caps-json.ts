@@ -3,7 +3,7 @@
  * each visit. Semantics of ECMA-262, section 25.5.2.
  */
 import { MAX_STRING } from './helpers.js';
-import { exceed, grow, growText, isObject, replace, work, type Native } from './caps-common.js';
+import { exceed, grow, growText, isObject, replace, work, type Native, textOf } from './caps-common.js';
 import { running, type Meter } from './meter.js';
 
 /** Bytes of the heap that one character of JSON can become. */
@@ -30,7 +30,7 @@ function native(name: string, body: (...args: unknown[]) => unknown): Native {
 type Original = (self: unknown, ...args: unknown[]) => unknown;
 
 function parse(original: Original, value: unknown, reviver: unknown): unknown {
-  const text = typeof value === 'string' ? value : `${value as string}`;
+  const text = typeof value === 'string' ? value : textOf(value);
   work(text.length >>> 2, 'JSON');
   grow(text.length * BYTES_PER_CHARACTER, 'JSON');
   return typeof reviver === 'function' ? original(JSON, text, reviver) : original(JSON, text);
@@ -85,11 +85,11 @@ class Writer {
   }
 
   private text(given: unknown, indent: string): string | undefined {
-    const value = unboxed(given);
+    const value = typeof given === 'object' && given !== null ? unboxed(given) : given;
     switch (typeof value) {
       case 'string':
         if (value.length > 4096) growText(value.length * 2, 'JSON');
-        return this.quote(value);
+        return this.quoted(value);
       case 'number':
         return Number.isFinite(value) ? String(value) : 'null';
       case 'boolean':
@@ -124,16 +124,32 @@ class Writer {
     const parts: string[] = [];
     for (const key of this.only ?? Object.keys(value)) {
       const text = this.property(value, key, value[key], inner);
-      if (text !== undefined) parts.push(`${this.quote(key)}:${this.gap === '' ? '' : ' '}${text}`);
+      if (text !== undefined) parts.push(`${this.quoted(key)}:${this.gap === '' ? '' : ' '}${text}`);
     }
     return this.wrapped('{', parts, '}', inner, indent);
   }
 
   private wrapped(open: string, parts: readonly string[], close: string, inner: string, indent: string): string {
     if (parts.length === 0) return open + close;
-    if (this.gap === '') return open + parts.join(',') + close;
+    if (this.gap === '') return open + this.joined(parts, ',') + close;
     this.count(parts.length * (inner.length + 2));
-    return `${open}\n${inner}${parts.join(`,\n${inner}`)}\n${indent}${close}`;
+    return `${open}\n${inner}${this.joined(parts, `,\n${inner}`)}\n${indent}${close}`;
+  }
+
+  private joined(parts: readonly string[], between: string): string {
+    let text = parts[0] ?? '';
+    for (let i = 1; i < parts.length; i++) text += between + (parts[i] ?? '');
+    return text;
+  }
+
+  /** Short plain text needs no native call. */
+  private quoted(text: string): string {
+    if (text.length > 48) return this.quote(text);
+    for (let i = 0; i < text.length; i++) {
+      const c = text.charCodeAt(i);
+      if (c < 32 || c === 34 || c === 92 || c > 0xd7ff) return this.quote(text);
+    }
+    return `"${text}"`;
   }
 
   private count(length: number): void {
@@ -142,8 +158,10 @@ class Writer {
   }
 }
 
-function unboxed(value: unknown): unknown {
-  if (value instanceof String) return `${value as unknown as string}`;
+function unboxed(value: object): unknown {
+  const parent = Object.getPrototypeOf(value) as unknown;
+  if (parent === Object.prototype || parent === Array.prototype) return value;
+  if (value instanceof String) return textOf(value);
   if (value instanceof Number) return Number(value);
   if (value instanceof Boolean) return Boolean.prototype.valueOf.call(value);
   return value;

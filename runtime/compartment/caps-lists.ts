@@ -1,14 +1,23 @@
 /** Array and the iteration of it. */
-import { types } from 'node:util';
-
 import { chargeItems, collected, MAX_STRING, plainArray } from './helpers.js';
-import { exceed, grow, growText, isObject, remove, replace, work, type Native } from './caps-common.js';
+import {
+  exceed,
+  grow,
+  growText,
+  isObject,
+  listLength,
+  remove,
+  replace,
+  textOf,
+  work,
+  type Native,
+} from './caps-common.js';
+import { concatenating, filtering, mapping, slicing } from './caps-copies.js';
 import { running } from './meter.js';
 
 /** Methods that take at most two arguments, for which `undefined` is the same as none. */
 const READERS = [
   'every',
-  'filter',
   'find',
   'findIndex',
   'findLast',
@@ -16,7 +25,6 @@ const READERS = [
   'forEach',
   'includes',
   'indexOf',
-  'map',
   'some',
   'toSorted',
   'sort',
@@ -34,15 +42,17 @@ const OTHERS = [
   'toReversed',
   'toSpliced',
   'with',
-  'slice',
 ];
-const COPYING = new Set(['filter', 'map', 'slice', 'toSorted', 'toReversed', 'toSpliced', 'with', 'unshift']);
+const COPYING = new Set(['toSorted', 'toReversed', 'toSpliced', 'with']);
 
 export function capLists(): void {
   const proto = Array.prototype as unknown as Record<string, unknown>;
   for (const name of READERS) replace(proto, name, (original) => reader(name, original));
   for (const name of OTHERS) replace(proto, name, (original) => other(name, original));
-  replace(proto, 'concat', concat);
+  replace(proto, 'map', mapping);
+  replace(proto, 'filter', filtering);
+  replace(proto, 'slice', slicing);
+  replace(proto, 'concat', concatenating);
   replace(proto, 'join', () => method('join', (self, separator) => join(self, separator)));
   replace(proto, 'toString', () =>
     method('toString', (self) =>
@@ -92,8 +102,15 @@ function other(name: string, original: (self: unknown, ...args: unknown[]) => un
     [name](this: unknown, ...args: unknown[]): unknown {
       const length = Array.isArray(this) ? this.length : listLength(this);
       work(moves && Array.isArray(this) && !sparse(this) ? length >>> 6 : length, 'a list');
-      if (copies && !moves) grow(length * 8, 'a list');
-      return original(this, ...args);
+      if (copies) grow(length * 8, 'a list');
+      switch (args.length) {
+        case 1:
+          return original(this, args[0]);
+        case 2:
+          return original(this, args[0], args[1]);
+        default:
+          return original(this, ...args);
+      }
     },
   };
   return holder[name] as Native;
@@ -104,38 +121,6 @@ function sparse(list: readonly unknown[]): boolean {
   return list.length > 16 * 1024 * 1024;
 }
 
-/**
- * The length that a generic method will read of something that is no array. It has to be a property of its own with a value, or that of a string
- * or typed array: a getter could answer differently the second time.
- */
-export function listLength(self: unknown): number {
-  if (typeof self === 'string') return self.length;
-  if (!isObject(self)) return 0;
-  const own = types.isProxy(self) ? undefined : Object.getOwnPropertyDescriptor(self, 'length');
-  if (own && 'value' in own && (typeof own.value === 'number' || own.value === undefined))
-    return Math.max(0, Math.min(Number(own.value) || 0, Number.MAX_SAFE_INTEGER));
-  if (own === undefined && (ArrayBuffer.isView(self) || self instanceof String))
-    return (self as unknown as { length?: number }).length ?? 0;
-  if (own === undefined && !types.isProxy(self) && !('length' in self)) return 0;
-  if (running.meter === null) return 0;
-  throw new TypeError('a list method works on a list, a string, or an object whose own length is a number');
-}
-
-function concat(original: (self: unknown, ...args: unknown[]) => unknown): Native {
-  return method('concat', (self, ...args) => {
-    let total = 0;
-    for (const item of [self, ...args]) {
-      if (Array.isArray(item)) total += item.length;
-      else if (isObject(item) && !types.isProxy(item) && Symbol.isConcatSpreadable in item)
-        throw new TypeError('Symbol.isConcatSpreadable is not supported');
-      else total++;
-    }
-    work(total, 'a list');
-    grow(total * 8, 'a list');
-    return original(self, ...args);
-  });
-}
-
 /** A list that is being joined is empty inside itself. */
 const joining = new Set<unknown>();
 
@@ -143,7 +128,7 @@ function join(self: unknown, separator: unknown): string {
   if (self === null || self === undefined) throw new TypeError('Array.prototype.join called on null or undefined');
   const length = Array.isArray(self) ? self.length : listLength(self);
   work(length, 'a list');
-  const between = separator === undefined ? ',' : `${separator as string}`;
+  const between = separator === undefined ? ',' : textOf(separator);
   growText(between.length * length, 'a joined string');
   if (joining.has(self)) return '';
   joining.add(self);
@@ -160,7 +145,7 @@ function joined(list: ArrayLike<unknown>, length: number, between: string): stri
   for (let i = 0; i < length; i++) {
     const item = list[i];
     if (i > 0) text += between;
-    if (item !== null && item !== undefined) text += `${item as string}`;
+    if (item !== null && item !== undefined) text += textOf(item);
     if (m && (i & 15) === 15 && --m.left < 0) m.check();
     if (text.length > MAX_STRING && m) throw exceed(`a joined string of more than ${MAX_STRING} characters`);
   }

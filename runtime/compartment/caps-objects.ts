@@ -1,7 +1,6 @@
 /** Object, Reflect, Function, BigInt statics: copies of large objects, and argument lists that lie about their length. */
 import { chargeItems, collected, MAX_BIGINT_BITS, plainArray } from './helpers.js';
-import { listLength } from './caps-lists.js';
-import { exceed, integer, isObject, remove, replace, work, type Native } from './caps-common.js';
+import { exceed, integer, isObject, remove, replace, work, type Native, listLength } from './caps-common.js';
 import { running } from './meter.js';
 
 /** Their work is seen from the size of what they answer. */
@@ -86,7 +85,7 @@ function applying(original: Original): Native {
       return original(this, self, args);
     },
   };
-  return holder.apply as Native;
+  return holder.apply;
 }
 
 function checkedBits(bits: unknown): number {

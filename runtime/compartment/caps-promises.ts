@@ -20,7 +20,7 @@ export function capPromises(): void {
         return original(this, done, failed);
       },
     };
-    return holder.then as Native;
+    return holder.then;
   });
   for (const name of ['try', 'withResolvers']) Reflect.deleteProperty(Promise, name);
 }

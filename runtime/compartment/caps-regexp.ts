@@ -7,7 +7,7 @@ import { types } from 'node:util';
 import { Script } from 'node:vm';
 
 import { MAX_STRING } from './helpers.js';
-import { exceed, isObject, remove, replace, work, type Native } from './caps-common.js';
+import { exceed, isObject, remove, replace, work, type Native, textOf } from './caps-common.js';
 import { running } from './meter.js';
 import { regExpCost, type RegExpCost } from './regexp-cost.js';
 
@@ -45,13 +45,13 @@ function plain(body: (self: unknown, ...args: unknown[]) => unknown): Native {
 function exec(original: (self: unknown, ...args: unknown[]) => unknown): Native {
   const holder = {
     exec(this: unknown, subject: unknown): unknown {
-      const text = typeof subject === 'string' ? subject : `${subject as string}`;
+      const text = typeof subject === 'string' ? subject : textOf(subject);
       work((text.length >>> 4) + 1, 'a string');
       if (running.meter === null || !types.isRegExp(this) || cheap(this, text.length)) return original(this, text);
       return underDeadline(() => original(this, text));
     },
   };
-  return holder.exec as Native;
+  return holder.exec;
 }
 
 /** The source is read through the intrinsic getter: an own property of the instance could say anything. */
@@ -111,7 +111,7 @@ function genuine(self: unknown): void {
 function protocol(original: (self: unknown, ...args: unknown[]) => unknown): Native {
   return plain((self, subject, ...args) => {
     genuine(self);
-    const text = typeof subject === 'string' ? subject : `${subject as string}`;
+    const text = typeof subject === 'string' ? subject : textOf(subject);
     work(text.length >>> 4, 'a string');
     const result = original(self, text, ...args);
     if (typeof result === 'string' && result.length > MAX_STRING && running.meter)

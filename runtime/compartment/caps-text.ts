@@ -1,6 +1,6 @@
 /** String. Searches for long texts are ours where V8's take time in proportion to the product of both lengths (tried: minutes). */
 import { MAX_STRING } from './helpers.js';
-import { exceed, grow, growText, integer, replace, work, type Native } from './caps-common.js';
+import { exceed, grow, growText, integer, replace, work, type Native, textOf } from './caps-common.js';
 import { running } from './meter.js';
 
 /** Linear in the length of the text, small factor. */
@@ -48,21 +48,18 @@ export function capText(): Record<string, unknown> {
   const proto = String.prototype as unknown as Record<string, unknown>;
   for (const name of LINEAR)
     replace(proto, name, (original) =>
-      onText(name, (text, args) => (work(text.length >>> 3, 'a string'), original(text, ...args))),
+      onText(name, (text, a, b) => (work(text.length >>> 3, 'a string'), original(text, a, b))),
     );
   for (const name of MARKUP)
     replace(proto, name, (original) =>
-      onText(
-        name,
-        (text, args) => (growText(text.length + 6 * String(args[0]).length, 'a string'), original(text, ...args)),
-      ),
+      onText(name, (text, a, b) => (growText(text.length + 6 * textOf(a).length, 'a string'), original(text, a, b))),
     );
   replace(proto, 'normalize', (original) =>
-    onText('normalize', (text, args) => (checkSlow(text), original(text, ...args))),
+    onText('normalize', (text, a, b) => (checkSlow(text), original(text, a, b))),
   );
   replace(proto, 'repeat', (original) => onText('repeat', repeat(original)));
   for (const name of ['padStart', 'padEnd']) replace(proto, name, (original) => onText(name, pad(original)));
-  replace(proto, 'concat', (original) => onText('concat', concat(original)));
+  replace(proto, 'concat', concat);
   for (const name of ['indexOf', 'includes', 'lastIndexOf'])
     replace(proto, name, (original) => onText(name, search(name, original)));
   replace(proto, 'split', (original) => onText('split', split(original)));
@@ -70,7 +67,7 @@ export function capText(): Record<string, unknown> {
     replace(proto, name, (original) => onText(name, substitute(name, original)));
   for (const name of ['match', 'matchAll', 'search'])
     replace(proto, name, (original) =>
-      onText(name, (text, args) => (work(text.length >>> 3, 'a string'), original(text, ...args))),
+      onText(name, (text, a, b) => (work(text.length >>> 3, 'a string'), original(text, a, b))),
     );
   replace(String, 'raw', () => raw);
   const made = Object.fromEntries(
@@ -81,14 +78,14 @@ export function capText(): Record<string, unknown> {
   return made;
 }
 
-/** A method whose receiver is converted to a string once. */
-function onText(name: string, body: (text: string, args: unknown[]) => unknown): Native {
+/** A method whose receiver is converted to a string once. None takes more than two arguments, and `undefined` is the same as none to all. */
+function onText(name: string, body: (text: string, a: unknown, b: unknown) => unknown): Native {
   const holder = {
-    [name](this: unknown, ...args: unknown[]): unknown {
-      if (typeof this === 'string') return body(this, args);
+    [name](this: unknown, a?: unknown, b?: unknown): unknown {
+      if (typeof this === 'string') return body(this, a, b);
       if (this === null || this === undefined)
         throw new TypeError(`String.prototype.${name} called on null or undefined`);
-      return body(`${this as string}`, args);
+      return body(textOf(this), a, b);
     },
   };
   return holder[name] as Native;
@@ -97,7 +94,7 @@ function onText(name: string, body: (text: string, args: unknown[]) => unknown):
 function ofText(original: Original): Native {
   const holder = {
     method(text: unknown, ...args: unknown[]): unknown {
-      const value = typeof text === 'string' ? text : `${text as string}`;
+      const value = typeof text === 'string' ? text : textOf(text);
       checkSlow(value);
       return original(undefined, value, ...args);
     },
@@ -112,7 +109,7 @@ function checkSlow(text: string): void {
 }
 
 function repeat(original: Original) {
-  return (text: string, [count]: unknown[]): unknown => {
+  return (text: string, count: unknown): unknown => {
     const times = integer(count);
     growText(text.length * times, 'a repeated string');
     return original(text, times);
@@ -120,36 +117,37 @@ function repeat(original: Original) {
 }
 
 function pad(original: Original) {
-  return (text: string, [length, filler]: unknown[]): unknown => {
+  return (text: string, length: unknown, filler: unknown): unknown => {
     const wanted = integer(length);
     growText(wanted, 'a padded string');
     return filler === undefined ? original(text, wanted) : original(text, wanted, filler);
   };
 }
 
-function concat(original: Original) {
-  return (text: string, args: unknown[]): unknown => {
-    const parts = args.map((part) => (typeof part === 'string' ? part : `${part as string}`));
-    let total = text.length;
-    for (const part of parts) total += part.length;
-    if (total > MAX_STRING && running.meter) throw exceed(`a string of ${total} characters; at most ${MAX_STRING}`);
-    return original(text, ...parts);
+function concat(original: Original): Native {
+  const holder = {
+    concat(this: unknown, ...args: unknown[]): unknown {
+      const parts = [this, ...args].map((part) => (typeof part === 'string' ? part : textOf(part)));
+      const total = parts.reduce((sum, part) => sum + part.length, 0);
+      if (total > MAX_STRING && running.meter) throw exceed(`a string of ${total} characters; at most ${MAX_STRING}`);
+      return original(...(parts as [string, ...string[]]));
+    },
   };
+  return holder.concat;
 }
 
 function search(name: string, original: Original) {
-  return (text: string, args: unknown[]): unknown => {
-    const needle = args[0];
+  return (text: string, needle: unknown, b: unknown): unknown => {
     if (typeof needle !== 'string') {
       work(text.length >>> 3, 'a string');
-      return original(text, ...args);
+      return original(text, needle, b);
     }
     if (!slow(text, needle)) {
       work(text.length >>> 3, 'a string');
-      return original(text, ...args);
+      return original(text, needle, b);
     }
-    if (name === 'lastIndexOf') return lastIndex(text, needle, args[1]);
-    const found = find(text, needle, Math.max(0, integer(args[1])));
+    if (name === 'lastIndexOf') return lastIndex(text, needle, b);
+    const found = find(text, needle, Math.max(0, integer(b)));
     return name === 'includes' ? found >= 0 : found;
   };
 }
@@ -194,15 +192,14 @@ function lastIndex(text: string, needle: string, from: unknown): number {
 }
 
 function split(original: Original) {
-  return (text: string, args: unknown[]): unknown => {
-    const [separator, limit] = args;
+  return (text: string, separator: unknown, limit: unknown): unknown => {
     work(text.length >>> 1, 'a string');
     if (typeof separator === 'string') {
       if (limit === undefined) growPieces(text, separator);
       if (slow(text, separator))
         return splitBy(text, separator, limit === undefined ? 2 ** 32 - 1 : Number(limit) >>> 0);
     }
-    return original(text, ...args);
+    return original(text, separator, limit);
   };
 }
 
@@ -228,16 +225,15 @@ function splitBy(text: string, separator: string, limit: number): string[] {
 }
 
 function substitute(name: string, original: Original) {
-  return (text: string, args: unknown[]): unknown => {
+  return (text: string, pattern: unknown, by: unknown): unknown => {
     work(text.length >>> 1, 'a string');
-    const [pattern, by] = args;
     if (typeof pattern === 'string') {
       if (slow(text, pattern))
         throw exceed(`a search for ${pattern.length} characters in ${text.length}; use indexOf and slice`);
       if (typeof by === 'string' && name === 'replaceAll')
         growText(((text.length / Math.max(1, pattern.length)) * by.length) / 64, 'a string');
     }
-    const result = original(text, ...args);
+    const result = original(text, pattern, by);
     if (typeof result === 'string' && result.length > MAX_STRING && running.meter)
       throw exceed(`a string of ${result.length} characters; at most ${MAX_STRING}`);
     return result;
@@ -252,7 +248,7 @@ const raw = {
     let text = '';
     for (let i = 0; i < parts.length; i++) {
       work(64, 'a string');
-      text += `${parts[i] as string}${i + 1 < parts.length && i < values.length ? `${values[i] as string}` : ''}`;
+      text += textOf(parts[i]) + (i + 1 < parts.length && i < values.length ? textOf(values[i]) : '');
       if (text.length > MAX_STRING && running.meter) throw exceed(`a string of more than ${MAX_STRING} characters`);
     }
     return text;

@@ -5,8 +5,6 @@
  * 2. Results are those of the plain operator, or BUDGET.
  * 3. The operator itself stays at its place in the source where it can, so that V8 keeps its type feedback by site.
  */
-import { types } from 'node:util';
-
 import { running, type Meter } from './meter.js';
 
 /** Characters of a string that an operator may make. */
@@ -119,10 +117,7 @@ export const helpers: Helpers = Object.freeze({
 /** An array whose native iteration nobody has changed; intrinsics are frozen, so only its own keys and parents matter. */
 export function plainArray(value: unknown): value is unknown[] {
   return (
-    Array.isArray(value) &&
-    !types.isProxy(value) &&
-    Object.getPrototypeOf(value) === Array.prototype &&
-    !Object.hasOwn(value, Symbol.iterator)
+    Array.isArray(value) && Object.getPrototypeOf(value) === Array.prototype && !Object.hasOwn(value, Symbol.iterator)
   );
 }
 

@@ -365,14 +365,21 @@ function isText(node: Node): boolean {
   return node.type === 'Literal' && typeof node['value'] === 'string';
 }
 
-/** Literals add no more than the source holds. */
+/** What adds little to a string at most: literals, and results that are numbers, booleans or capped bigints. */
 function isSmall(node: Node): boolean {
-  return (
-    node.type === 'Literal' &&
-    node['regex'] === undefined &&
-    node['bigint'] === undefined &&
-    node.end - node.start <= 256
-  );
+  switch (node.type) {
+    case 'Literal':
+      return node['regex'] === undefined && node.end - node.start <= 256;
+    case 'ParenthesizedExpression':
+      return isSmall(child(node, 'expression'));
+    case 'BinaryExpression':
+      return node['operator'] !== '+';
+    case 'UnaryExpression':
+    case 'UpdateExpression':
+      return true;
+    default:
+      return false;
+  }
 }
 
 function evade(text: string): string {

@@ -35,10 +35,8 @@ function freezeUnmarked<T extends object>(target: T): T {
 /** Runs `load`, which takes `Object.freeze` for itself, with the other one in its place. */
 export function withUnmarkedFreeze(load: () => void): void {
   const special = prototypes();
-  Object.freeze = (<T>(target: T): Readonly<T> =>
-    typeof target === 'object' && target !== null && special.has(target)
-      ? freezeUnmarked(target)
-      : freeze(target)) as typeof Object.freeze;
+  Object.freeze = <T>(target: T): Readonly<T> =>
+    typeof target === 'object' && target !== null && special.has(target) ? freezeUnmarked(target) : freeze(target);
   try {
     load();
   } finally {
