@@ -5,6 +5,7 @@ import {
   type CommitBody,
   type Content,
   type Oid,
+  type Reply,
   type SlotWrite,
 } from '../../protocol/envelope.js';
 import { checkHistory } from './checker.js';
@@ -86,7 +87,7 @@ class Builder {
       reads: seen,
       names: [],
       wrote,
-      reply: `answer ${attempt}`,
+      reply: [true, `answer ${attempt}`, null],
       fenced: false,
     });
   }
@@ -108,7 +109,7 @@ class Builder {
       code: '',
       retryable: false,
       seq: turn?.seq ?? 0,
-      digest: `answer ${attempt}`,
+      reply: [true, `answer ${attempt}`, null] as Reply,
     };
     this.history.answers.push({ ...base, durable: this.history.turns.length, ...more });
   }
@@ -283,7 +284,7 @@ test('two answers to one message; a read run anew after a restart may differ', (
   const bad = new Builder();
   bad.turn(...move);
   bad.answer(2);
-  bad.answer(0, { no: 2, code: 'METHOD_FAILED', digest: 'METHOD_FAILED' });
+  bad.answer(0, { no: 2, code: 'METHOD_FAILED', reply: [false, null, ['METHOD_FAILED', '', '', '', null]] });
   expect(bad.readBack().rules()).toContain('same-answer');
   const reader = new Builder();
   reader.attempt(50, [['#a', 'balance', 1]], { no: 9 });
@@ -299,7 +300,7 @@ test('two answers to one message; a read run anew after a restart may differ', (
 test('a refusal of the kernel whose message took effect', () => {
   const bad = new Builder();
   bad.turn(...move);
-  bad.answer(0, { no: 2, code: 'DEADLINE', digest: 'DEADLINE' });
+  bad.answer(0, { no: 2, code: 'DEADLINE', reply: [false, null, ['DEADLINE', '', '', '', null]] });
   expect(bad.readBack().rules()).toEqual(['answer']);
 });
 

@@ -7,7 +7,16 @@
  * it was asked for, at which all that it read stood together. Taking the first such point, in the order of asking,
  * leaves the most room for the rest, so if that fails nothing fits.
  */
-import type { AnswerFact, AttemptFact, History, RequestFact, TurnFact, Violation } from './history.js';
+import {
+  sameReply,
+  textOfReply,
+  type AnswerFact,
+  type AttemptFact,
+  type History,
+  type RequestFact,
+  type TurnFact,
+  type Violation,
+} from './history.js';
 import { expectedResults, UNKNOWN } from './expected.js';
 import { nameKey, Replay, sameContent, slotKey } from './replay.js';
 
@@ -106,10 +115,10 @@ class Checker {
           'answer',
           `message ${idOf(answer)} got the answer of attempt ${answer.attempt}, which is not its own`,
         );
-      else if (answer.digest !== fact.reply)
+      else if (!sameReply(answer.reply, fact.reply))
         this.fail(
           'answer',
-          `message ${idOf(answer)} was answered ${answer.digest}, where attempt ${fact.attempt} had said ${fact.reply}`,
+          `message ${idOf(answer)} was answered ${textOfReply(answer.reply)}, where attempt ${fact.attempt} had said ${textOfReply(fact.reply)}`,
         );
       else this.#checkAnswerOf(answer, fact);
     }
@@ -161,10 +170,13 @@ class Checker {
       if (answer.retryable || answer.code === 'EXPIRED') continue;
       const earlier = last.get(idOf(answer));
       last.set(idOf(answer), answer);
-      if (earlier === undefined || earlier.digest === answer.digest) continue;
+      if (earlier === undefined || sameReply(earlier.reply, answer.reply)) continue;
       const readOnly = earlier.code === '' && !(this.history.attempts.get(earlier.attempt)?.wrote ?? true);
       if (!readOnly || earlier.life === answer.life) {
-        this.fail('same-answer', `message ${idOf(answer)} was answered ${earlier.digest} and then ${answer.digest}`);
+        this.fail(
+          'same-answer',
+          `message ${idOf(answer)} was answered ${textOfReply(earlier.reply)} and then ${textOfReply(answer.reply)}`,
+        );
       }
     }
   }

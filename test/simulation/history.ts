@@ -4,7 +4,6 @@
  * host's own cache, and from the journal as it is found at the end.
  */
 import type { CommitBody, Content, Reply } from '../../protocol/envelope.js';
-import type { WireError } from '../../protocol/errors.js';
 import type { Op } from './script.js';
 import type { NameBefore, SlotBefore } from '../../runtime/journal/records.js';
 
@@ -36,8 +35,8 @@ export interface AttemptFact {
   readonly reads: readonly SlotSeen[];
   readonly names: readonly NameSeen[];
   readonly wrote: boolean;
-  /** Its answer as text, to be compared with what leaves the kernel. */
-  readonly reply: string;
+  /** Its answer, to be compared with what leaves the kernel. */
+  readonly reply: Reply;
   /** When it reached the kernel the kernel had already declared this host dead. */
   fenced: boolean;
 }
@@ -61,7 +60,7 @@ export interface AskFact {
   readonly token: string;
 }
 
-/** An ANSWER or ERROR at the moment it left the kernel. `attempt` 0: made by the kernel itself. `digest`: all of it as text. */
+/** An ANSWER or ERROR at the moment it left the kernel. `attempt` 0: made by the kernel itself. `reply`: all of it. */
 export interface AnswerFact {
   readonly at: number;
   readonly life: number;
@@ -71,7 +70,7 @@ export interface AnswerFact {
   readonly code: string;
   readonly retryable: boolean;
   readonly seq: number;
-  readonly digest: string;
+  readonly reply: Reply;
   /** Last turn that a power cut at this moment would have left. */
   readonly durable: number;
 }
@@ -129,8 +128,13 @@ const textOf = (content: Content): string =>
     : String(content);
 
 /** All of an answer as text. */
-export const digestOf = ([ok, body, error]: Reply): string => (ok ? textOf(body) : digestOfError(error));
-export const digestOfError = (error: WireError): string => JSON.stringify(error);
+export const textOfReply = ([ok, body, error]: Reply): string => (ok ? textOf(body) : JSON.stringify(error));
+
+export function sameReply(a: Reply, b: Reply): boolean {
+  if (a === b) return true;
+  if (a[1] instanceof Uint8Array && b[1] instanceof Uint8Array) return Buffer.compare(a[1], b[1]) === 0;
+  return a[0] === b[0] && textOfReply(a) === textOfReply(b);
+}
 
 export const emptyHistory = (): History => ({
   scripts: new Map(),

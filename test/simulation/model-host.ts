@@ -28,7 +28,7 @@ import {
   type Verdict,
 } from '../../protocol/envelope.js';
 import { TelosError } from '../../protocol/errors.js';
-import { digestOf, type AttemptFact } from './history.js';
+import type { AttemptFact } from './history.js';
 import type { Random } from './random.js';
 import { Doom, LOBBY, Turn, type CachedName, type CachedObject, type Need } from './turn.js';
 
@@ -210,7 +210,7 @@ export class ModelHost {
       reads,
       names: [...turn.names.values()],
       wrote: body[7][0] && turn.wrote,
-      reply: digestOf(body[7]),
+      reply: body[7],
       fenced: false,
     });
     this.#show(turn);

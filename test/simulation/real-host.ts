@@ -20,7 +20,6 @@ import { genesisCommit } from '../../runtime/genesis/index.js';
 import { Host } from '../../runtime/host/index.js';
 import { accountOid, START_BALANCE } from './genesis.js';
 import type { AttemptFact, SlotSeen } from './history.js';
-import { digestOf } from './history.js';
 import type { HostPorts } from './model-host.js';
 
 const DOOM = '(self, kind) => DOOM';
@@ -132,7 +131,7 @@ function factOf([, attempt, session, no, bytes]: Extract<
     reads,
     names: body[1].map(([name, read]) => [name, read, null]),
     wrote,
-    reply: digestOf(body[7]),
+    reply: body[7],
     fenced: false,
   };
 }

@@ -7,6 +7,9 @@ import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
+// On a busy machine a run takes minutes; nothing in it waits.
+jest.setTimeout(1_800_000);
+
 const FOLDER = dirname(fileURLToPath(import.meta.url));
 const SCHEDULES = Number(process.env['SIM_RUNS'] ?? 2000);
 const WITH_REAL_HOSTS = Math.ceil(SCHEDULES / 20);

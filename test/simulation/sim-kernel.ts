@@ -248,7 +248,7 @@ export class SimKernel extends SimProcess {
   #toClient(peer: number, envelope: ToClient): void {
     const session = this.#sessions.get(peer) ?? -1;
     this.world.trace(() => `to client ${peer} session ${session} ${show(envelope)}`);
-    this.world.witness.toClient(this.life, session, `life ${this.life} peer ${peer}`, envelope);
+    this.world.witness.toClient(this.life, peer, session, envelope);
     this.#clients.get(peer)?.send(envelope);
   }
 
@@ -262,7 +262,8 @@ export class SimKernel extends SimProcess {
         durable: this.world.disk.durable,
       });
     }
-    if (envelope[0] === T.VERDICT && envelope[2] === VERDICT.ACCEPTED) this.world.noteAccepted(envelope[1]);
+    if (envelope[0] === T.VERDICT && envelope[2] === VERDICT.ACCEPTED && this.world.options.realHosts)
+      this.world.noteAccepted(envelope[1]);
     this.world.trace(() => `to host ${host} ${show(envelope)}`);
     this.#hosts.get(host)?.link.send(envelope);
   }

@@ -2,7 +2,7 @@
 import { unpack } from '../../protocol/codec.js';
 import { T, type ToClient } from '../../protocol/envelope.js';
 import { isRetryable } from '../../protocol/errors.js';
-import { digestOf, digestOfError, type AnswerFact } from './history.js';
+import type { AnswerFact } from './history.js';
 import type { World } from './world.js';
 
 /** Errors that are the kernel's own word, never that of a turn. */
@@ -18,30 +18,41 @@ const KERNEL_CODES = new Set([
   'FORBIDDEN',
 ]);
 
-type Said = Pick<AnswerFact, 'no' | 'attempt' | 'code' | 'seq' | 'digest'>;
+type Said = Pick<AnswerFact, 'no' | 'attempt' | 'code' | 'seq' | 'reply'>;
 
 export class Witness {
   constructor(private readonly world: World) {}
 
-  /** @param stream who is told of changes */
-  toClient(life: number, session: number, stream: string, envelope: ToClient): void {
-    const { history, disk } = this.world;
+  toClient(life: number, peer: number, session: number, envelope: ToClient): void {
+    const { history, disk, answered, options } = this.world;
     if (envelope[0] === T.NOTICE) {
       const [, sub, part, seq, , changes] = envelope;
-      history.notices.push({ stream: `${stream} subscription ${sub}`, part, seq, durable: disk.durable, changes });
+      history.notices.push({
+        stream: `life ${life} peer ${peer} subscription ${sub}`,
+        part,
+        seq,
+        durable: disk.durable,
+        changes,
+      });
       return;
     }
     const said = this.#said(session, envelope);
     if (said === null) return;
+    const { no, attempt, code, seq, reply } = said;
+    const retryable = code !== '' && isRetryable(code);
     history.answers.push({
-      ...said,
       at: this.world.moment(),
       life,
       session,
+      no,
+      attempt,
+      code,
+      retryable,
+      seq,
+      reply,
       durable: disk.durable,
-      retryable: isRetryable(said.code),
     });
-    this.world.answered.set(`${session}:${said.no}`, said.attempt);
+    if (options.realHosts) answered.set(`${session}:${no}`, attempt);
   }
 
   #said(session: number, envelope: ToClient): Said | null {
@@ -51,7 +62,7 @@ export class Witness {
       const attempt = options.realHosts
         ? (accepted.get(`${session}:${no}`) ?? 0)
         : (unpack(body as Uint8Array) as [number])[0];
-      return { no, attempt, code: '', seq, digest: digestOf([true, body, null]) };
+      return { no, attempt, code: '', seq, reply: [true, body, null] };
     }
     if (envelope[0] !== T.ERROR) return null;
     const [, no, error] = envelope;
@@ -61,7 +72,7 @@ export class Witness {
       attempt: own ?? (typeof error[4] === 'number' ? error[4] : 0),
       code: error[0],
       seq: 0,
-      digest: digestOfError(error),
+      reply: [false, null, error],
     };
   }
 }
