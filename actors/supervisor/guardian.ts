@@ -7,7 +7,9 @@
  *   U3  An error at the first start ends the guardian with that error; so does damage, or an image that this version may not touch, at any
  *       start. Everything else is tried again, within the budget at once, past it at the longest back-off.
  *   U4  The port of the first start is the port of all.
+ *   U5  A guardian that stops says so in `run/processes`: one that is started meanwhile waits for its end instead of giving up.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../../config/index.js';
 import { TelosError, type ErrorCode } from '../../protocol/index.js';
@@ -15,10 +17,13 @@ import {
   acquireLock,
   forgetProcess,
   killLeftovers,
+  listProcesses,
+  lockHolder,
   noteProcess,
   prepareImage,
   removeEndpoint,
   type ImagePaths,
+  type Lock,
   type ProcessEntry,
 } from '../../runtime/image/index.js';
 import {
@@ -38,6 +43,9 @@ import { Supervisor } from './supervisor.js';
 
 const KERNEL_SCRIPT = fileURLToPath(new URL('./kernel-main.js', import.meta.url));
 const LOG_CHECK_MS = 5000;
+const LOCK_POLL_MS = 25;
+/** Name under which a guardian that stops is noted, beside its own. */
+const STOPPING = 'stopping';
 /** The kernel stops its workers first, each with its own deadline. */
 const KERNEL_SHUTDOWN_FACTOR = 3;
 
@@ -92,6 +100,7 @@ export class Guardian {
   #life: KernelLife | null = null;
   #port: number;
   #everReady = false;
+  #stopping: ProcessEntry | undefined;
   #error: TelosError | null = null;
 
   private constructor(options: GuardianOptions, paths: ImagePaths) {
@@ -121,7 +130,7 @@ export class Guardian {
   static async run(options: GuardianOptions, started: (guardian: Guardian) => void): Promise<void> {
     const { imageDir } = options;
     const paths = prepareImage(imageDir);
-    const lock = await acquireLock(imageDir, 'guardian');
+    const lock = await takeLock(imageDir, options.config.supervisor.shutdownMs * (KERNEL_SHUTDOWN_FACTOR + 1));
     try {
       const guardian = new Guardian(options, paths);
       started(guardian);
@@ -142,15 +151,24 @@ export class Guardian {
     for (const timer of this.#timers) clearInterval(timer);
     const left = await killLeftovers(imageDir);
     removeEndpoint(imageDir);
-    if (me) forgetProcess(imageDir, me);
+    for (const entry of [me, this.#stopping]) if (entry) forgetProcess(imageDir, entry);
     this.#log('info', 'guardian-end', { leftovers: left.length, error: this.#error });
     if (this.#error) throw this.#error;
   }
 
   /** Everything in order. Idempotent. */
   stop(why: string): void {
-    if (this.#supervisor.phase === 'up') this.#log('info', 'stop', { why });
+    if (this.#supervisor.phase === 'up') this.#sayStopping(why);
     this.#supervisor.dispatch({ type: 'stop' });
+  }
+
+  /** U5. Nothing depends on it that a full disk may not take away. */
+  #sayStopping(why: string): void {
+    this.#log('info', 'stop', { why });
+    noteProcess(this.#options.imageDir, process.pid, STOPPING).then(
+      (entry) => (this.#stopping = entry),
+      (error: unknown) => this.#log('warn', 'stopping-note', { error }),
+    );
   }
 
   /** What has not stopped in order by now is killed. */
@@ -237,7 +255,7 @@ export class Guardian {
     this.#life = null;
     if (life?.entry) forgetProcess(this.#options.imageDir, life.entry);
     this.#error ??= this.#finalError(life, exit);
-    if (this.#error) this.#supervisor.dispatch({ type: 'stop' });
+    if (this.#error) this.stop(this.#error.toDisplay());
     this.#supervisor.dispatch({ type: 'exited', id: 'kernel', life: id, exit: reportOf(life, exit) });
   }
 
@@ -284,6 +302,25 @@ export class Guardian {
     for (const name of ['guardian', 'kernel'])
       rotateLog(logPath(this.#paths.logs, name), this.#options.config.supervisor.logBytes);
   }
+}
+
+/** U5. @throws TelosError IMAGE_LOCKED */
+async function takeLock(dir: string, patienceMs: number): Promise<Lock> {
+  const end = performance.now() + patienceMs;
+  for (;;) {
+    try {
+      return await acquireLock(dir, 'guardian');
+    } catch (error) {
+      const locked = error instanceof TelosError && error.code === 'IMAGE_LOCKED';
+      if (!locked || performance.now() > end || !(await holderStops(dir))) throw error;
+      await sleep(LOCK_POLL_MS);
+    }
+  }
+}
+
+async function holderStops(dir: string): Promise<boolean> {
+  const holder = await lockHolder(dir, 'guardian');
+  return holder === undefined || listProcesses(dir).some(({ pid, name }) => pid === holder && name === STOPPING);
 }
 
 function reportOf(life: KernelLife | null, exit: ChildExit): ExitReport {

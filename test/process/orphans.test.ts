@@ -83,6 +83,13 @@ test('telos-up-killed: its guardian stops all in order', async () => {
   expect(pidsWith(home)).toEqual([]);
 });
 
+test('telos-up-killed-and-started-again-in-the-same-moment: the second waits for the first to end', async () => {
+  const { home, image, running, rows } = await started();
+  signal(running.child.pid ?? 0, 'SIGKILL');
+  await upAgain(image, home);
+  await gone(rows.map(({ pid }) => pid));
+});
+
 test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s-to-telos-up: all stop in order, exit code 0', async (name) => {
   const { home, running, rows } = await started(1);
   signal(running.child.pid ?? 0, name);
