@@ -7,8 +7,8 @@ import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
-// On a busy machine a run takes minutes; nothing in it waits.
-jest.setTimeout(1_800_000);
+/** On a busy machine a run takes minutes; nothing in it waits. */
+const TEST_MS = 1_800_000;
 
 const FOLDER = dirname(fileURLToPath(import.meta.url));
 const SCHEDULES = Number(process.env['SIM_RUNS'] ?? 2000);
@@ -68,13 +68,21 @@ function expectSound(outcomes: readonly Outcome[], count: number): void {
   expect(sum(outcomes, 'faults')).toBeGreaterThan(0.08 * sum(outcomes, 'events'));
 }
 
-test(`${SCHEDULES} schedules of ${EVENTS} events, one in ten a fault, break no promise`, async () => {
-  expectSound(await simulateAll(SCHEDULES), SCHEDULES);
-});
+test(
+  `${SCHEDULES} schedules of ${EVENTS} events, one in ten a fault, break no promise`,
+  async () => {
+    expectSound(await simulateAll(SCHEDULES), SCHEDULES);
+  },
+  TEST_MS,
+);
 
-test(`nor do ${WITH_REAL_HOSTS} with the real host core in place of the model`, async () => {
-  expectSound(await simulateAll(WITH_REAL_HOSTS, '--real-hosts'), WITH_REAL_HOSTS);
-});
+test(
+  `nor do ${WITH_REAL_HOSTS} with the real host core in place of the model`,
+  async () => {
+    expectSound(await simulateAll(WITH_REAL_HOSTS, '--real-hosts'), WITH_REAL_HOSTS);
+  },
+  TEST_MS,
+);
 
 describe('with a safety switched off the simulation finds a violation:', () => {
   test.each([
@@ -82,17 +90,25 @@ describe('with a safety switched off the simulation finds a violation:', () => {
     ['noGate', 'gate'],
     ['noFencing', 'fencing'],
     ['noSavedReplies', 'once'],
-  ])('%s', async (fault, rule) => {
-    const { totals, output } = await simulate('--fault', fault, '--runs', String(SCHEDULES), '--stop-at', '1');
-    expect(totals.failed).toBe(1);
-    expect(output).toContain(`  ${rule}: `);
-  });
+  ])(
+    '%s',
+    async (fault, rule) => {
+      const { totals, output } = await simulate('--fault', fault, '--runs', String(SCHEDULES), '--stop-at', '1');
+      expect(totals.failed).toBe(1);
+      expect(output).toContain(`  ${rule}: `);
+    },
+    TEST_MS,
+  );
 });
 
-test('one seed is one schedule: run twice it gives the same totals', async () => {
-  const [first, second, real, again] = await Promise.all(
-    [[], [], ['--real-hosts'], ['--real-hosts']].map((more) => simulate('--seed', '7', ...more)),
-  );
-  expect({ ...second?.totals, ms: 0 }).toEqual({ ...first?.totals, ms: 0 });
-  expect({ ...again?.totals, ms: 0 }).toEqual({ ...real?.totals, ms: 0 });
-});
+test(
+  'one seed is one schedule: run twice it gives the same totals',
+  async () => {
+    const [first, second, real, again] = await Promise.all(
+      [[], [], ['--real-hosts'], ['--real-hosts']].map((more) => simulate('--seed', '7', ...more)),
+    );
+    expect({ ...second?.totals, ms: 0 }).toEqual({ ...first?.totals, ms: 0 });
+    expect({ ...again?.totals, ms: 0 }).toEqual({ ...real?.totals, ms: 0 });
+  },
+  TEST_MS,
+);
