@@ -141,7 +141,13 @@ export interface RealHost {
 }
 
 /** `touched` is called whenever code of the host is about to run, so that what it leaves to the event loop is waited for. */
-export function realHost(config: Config, incarnation: number, ports: HostPorts, touched: () => void): RealHost {
+export function realHost(
+  config: Config,
+  incarnation: number,
+  ports: HostPorts,
+  touched: () => void,
+  now: () => number,
+): RealHost {
   const guarded = (task: () => void) => (): void => {
     touched();
     task();
@@ -156,6 +162,7 @@ export function realHost(config: Config, incarnation: number, ports: HostPorts, 
       (kind) => ports.doom(kind),
       () => ports.random.chance(0.5),
     ),
+    clock: now,
     random: ports.random.unit,
     defer: (task) => {
       touched();

@@ -42,7 +42,13 @@ export class SimHost extends SimProcess {
     };
     const { config } = world;
     this.host = world.options.realHosts
-      ? realHost(config, birth.incarnation, ports, () => world.clock.touch())
+      ? realHost(
+          config,
+          birth.incarnation,
+          ports,
+          () => world.clock.touch(),
+          () => world.clock.now,
+        )
       : new ModelHost(birth.incarnation, { ...config.host, ...config.kernel }, ports);
     this.after(world.random.between(5, 40), () => this.#greet(parent));
   }

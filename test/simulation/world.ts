@@ -218,7 +218,9 @@ export class World {
   }
 
   #ask(workload: Workload, index: number): void {
-    const count = this.random.chance(this.plan.crowded ? 0.3 : 0.05) ? this.random.between(2, this.plan.crowded ? 5 : 12) : 1;
+    const count = this.random.chance(this.plan.crowded ? 0.3 : 0.05)
+      ? this.random.between(2, this.plan.crowded ? 5 : 12)
+      : 1;
     for (let i = 0; i < count; i++) {
       const client = this.random.pick(this.clients);
       const [chosen, ops] = workload.next();
