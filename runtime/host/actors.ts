@@ -3,7 +3,7 @@
  *
  *   N1  An object's messages are handled in the order in which they came, one at a time; one that waits for a service lets the next begin.
  *   N2  The mailbox is ours and bounded: nact's is not, and costs an event-loop turn per message. An actor gets one signal, and drains up
- *       to `batch` messages for it.
+ *       to `batch` messages for it, as long as the round of the event loop has time for them.
  *   N3  A handler always answers its next state; one that fails is logged and the actor goes on with the next message.
  */
 import { dispatch, spawn, start, stop } from 'nact';
@@ -24,6 +24,8 @@ export interface ActorOptions<M> {
   readonly mailbox: number;
   /** Messages handled for one signal. */
   readonly batch: number;
+  /** Messages have had their time in this round of the event loop. */
+  full(): boolean;
   /** Settles when the next message may begin. Never rejects. */
   handle(message: M): Promise<void>;
   failed(oid: Oid, error: unknown): void;
@@ -90,7 +92,7 @@ export class ObjectActors<M> {
     box.busy = true;
     let done = 0;
     try {
-      for (; done < this.options.batch && box.queue.length > 0; done++)
+      for (; done < this.options.batch && box.queue.length > 0 && !this.options.full(); done++)
         await this.options.handle(box.queue.shift() as M);
     } finally {
       box.busy = false;

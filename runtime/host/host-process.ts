@@ -41,6 +41,7 @@ export class HostProcess {
     this.#host = new Host(config, incarnation, {
       send: (envelope) => this.#send(envelope),
       compile: (source) => compiler.compile(source),
+      clock: () => performance.now(),
       random: Math.random,
       defer: (task) => void setImmediate(task),
       afterMicrotasks: (task) => queueMicrotask(() => process.nextTick(task)),

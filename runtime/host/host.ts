@@ -24,7 +24,7 @@ import {
   type Verdict,
 } from '../../protocol/index.js';
 import type { Config } from '../../config/index.js';
-import { leaveMethods, type CompiledMethod } from '../compartment/index.js';
+import { leaveMethods } from '../compartment/index.js';
 import {
   Engine,
   firstStaleKey,
@@ -39,28 +39,15 @@ import { ObjectCache } from './cache.js';
 import { Commits } from './commits.js';
 import { jobId, jobOf, keysIn, type Job } from './job.js';
 import { Loader } from './loader.js';
+import type { HostPorts } from './ports.js';
 import { PrivateView } from './private-view.js';
 import { ServiceRequests } from './service-requests.js';
+import { Turnstile } from './turnstile.js';
 
 /** Times that one try may find something unloaded in synchronous code and begin again. */
 const MAX_RESTARTS = 1000;
 /** Room in a frame for what is around a commit. */
 const FRAME_ROOM = 64 * 1024;
-
-export interface HostPorts {
-  send(envelope: FromHost): void;
-  /** @throws TelosError BAD_SOURCE */
-  compile(source: string): CompiledMethod;
-  /** From 0 to 1. */
-  random(): number;
-  /** In a later turn of the event loop. */
-  defer(task: () => void): void;
-  /** When all microtasks have run, before anything else does. */
-  afterMicrotasks(task: () => void): void;
-  /** In `ms` milliseconds. */
-  later(ms: number, task: () => void): void;
-  log(level: 'info' | 'warn' | 'error', event: string, data: Record<string, unknown>): void;
-}
 
 export class Host {
   readonly #cache: ObjectCache;
@@ -68,6 +55,7 @@ export class Host {
   readonly #loader: Loader;
   readonly #services: ServiceRequests;
   readonly #actors: ObjectActors<Job>;
+  readonly #turnstile: Turnstile;
   readonly #turnPorts: TurnPorts;
   readonly #engine: Engine;
   readonly #jobs = new Map<string, Job>();
@@ -83,16 +71,19 @@ export class Host {
     private readonly ports: HostPorts,
   ) {
     const { mailbox, batch, maxCachedObjects } = config.host;
+    this.#turnstile = new Turnstile(ports);
     this.#actors = new ObjectActors({
       mailbox,
       batch,
       handle: (job) => this.#handle(job),
+      full: () => this.#turnstile.full(),
       failed: (oid, error) => ports.log('error', 'actor.failed', { oid, error: String(error) }),
     });
     this.#cache = new ObjectCache(maxCachedObjects, (oid) => this.#passivate(oid));
     this.#commits = new Commits(this.#cache, (oid) => this.#actors.retire(oid));
-    this.#loader = new Loader(ports, (objects, names) => this.#commits.adopt(objects, names));
-    this.#services = new ServiceRequests(ports, (session, no) => this.#jobs.get(jobId(session, no)));
+    const paced = { send: (envelope: FromHost) => ports.send(envelope), defer: this.#defer };
+    this.#loader = new Loader(paced, (objects, names) => this.#commits.adopt(objects, names));
+    this.#services = new ServiceRequests(paced, (session, no) => this.#jobs.get(jobId(session, no)));
     this.#turnPorts = {
       object: (oid) => this.#cache.use(oid),
       name: (name) => this.#cache.name(name),
@@ -105,6 +96,9 @@ export class Host {
     };
     this.#engine = this.#engineOn(this.#turnPorts);
   }
+
+  /** For what may begin or go on with a turn. */
+  readonly #defer = (task: () => void): void => this.#turnstile.defer(task);
 
   #engineOn(ports: TurnPorts): Engine {
     const { turn, message } = this.config;
@@ -168,7 +162,7 @@ export class Host {
     if (oid === null) {
       if (this.#freeTurns >= this.config.host.mailbox) return false;
       this.#freeTurns++;
-      this.ports.defer(() => void this.#handle(job));
+      this.#defer(() => void this.#handle(job));
       return true;
     }
     if (this.#cache.peek(oid) === undefined) this.#loader.ahead(oid);
@@ -178,7 +172,7 @@ export class Host {
   #again(job: Job): void {
     if (job.state === 'done') return;
     job.state = 'queued';
-    if (job.oid === null) this.ports.defer(() => void this.#handle(job));
+    if (job.oid === null) this.#defer(() => void this.#handle(job));
     else this.#actors.again(job.oid, job);
   }
 

@@ -29,9 +29,9 @@ export class Engine {
 
   /** Code of this turn runs from now on, until all microtasks have run. */
   entered(turn: Turn): void {
-    turn.meter.enter();
     this.#watched.push(turn);
     if (this.#watched.length === 1) this.ports.afterMicrotasks(() => this.#drained());
+    turn.meter.enter();
   }
 
   /** Code that neither ended nor waits will never go on; and whatever runs next is the host's own and charged to nobody. */

@@ -7,7 +7,7 @@
  *       below it, before its caller sees the error.
  *   F3  Arguments and answers are carried (carried.ts); a change of a working copy is written, or an error: never lost (copies.ts).
  */
-import { leaveMethods, type MethodContext } from '../compartment/index.js';
+import type { MethodContext } from '../compartment/index.js';
 import type { Bytes, Content } from '../../protocol/index.js';
 import { SentArgs, type ArgList, type Receiver } from './args.js';
 import { carriedOf, Ref, type Carried } from './carried.js';
@@ -122,14 +122,7 @@ export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Rec
   }
 
   sender(id: string, selector: string): (...args: unknown[]) => Promise<unknown> {
-    return (...args) => this.sendFromCode(id, selector, args, null);
-  }
-
-  /** For method code, which goes on at once: what it does is charged to its turn again. */
-  sendFromCode(id: string, selector: string, args: readonly unknown[], above: ObjectView | null): Promise<unknown> {
-    const answer = this.send(id, selector, args, above);
-    if (!this.turn.over) this.meter.enter();
-    return answer;
+    return (...args) => this.send(id, selector, args, null);
   }
 
   /** `above`: look-up begins in the parents of this object instead of in the receiver. */
@@ -236,7 +229,6 @@ export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Rec
         const given = args.forMethod(child);
         given.unshift(child.self);
         const result = await begin(this.turn.code(cell)(child), given);
-        leaveMethods();
         if (child.#tail !== null) await child.#settled();
         carried = child.#finish(result);
       } else {
@@ -245,7 +237,6 @@ export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Rec
       this.#absorb(child);
       return carried;
     } catch (thrown) {
-      leaveMethods();
       await child.#failed();
       throw toFailure(thrown, this.turn);
     }
@@ -258,11 +249,9 @@ export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Rec
       throw this.turn.failure('BAD_ARGUMENT', 'the first argument of a turn is its source, a string');
     try {
       const result = await begin(this.turn.compile(source)(this), own);
-      leaveMethods();
       if (this.#tail !== null) await this.#settled();
       return this.#finish(result);
     } catch (thrown) {
-      leaveMethods();
       await this.#failed();
       throw thrown;
     }
@@ -287,9 +276,10 @@ export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Rec
 
   /** All sends have settled, and whatever the code does after them has run. */
   async #settled(): Promise<void> {
-    while (this.#tail !== null) {
-      await this.#tail.catch(noop);
+    for (let tail = this.#tail; tail !== null; tail = this.#tail) {
+      await tail.catch(noop);
       await this.turn.drained();
+      if (this.#tail === tail) this.#tail = null;
     }
   }
 

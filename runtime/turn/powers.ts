@@ -134,7 +134,7 @@ function resender(frame: Frame): object {
       return (...args: unknown[]) => {
         if (frame.receiver === null)
           return Promise.reject(frame.turn.failure('BAD_ARGUMENT', 'a free-standing turn has no parents to resend to'));
-        return frame.sendFromCode(frame.receiver.oid, key, args, frame.holder);
+        return frame.send(frame.receiver.oid, key, args, frame.holder);
       };
     },
     set: () => false,

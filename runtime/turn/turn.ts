@@ -6,7 +6,8 @@
  *   U2  Every look at shared state is a read of the commit, also what was absent (view.ts).
  *   U3  A turn ends once; from then on everything that it gave to method code is dead.
  *   U4  It ends by itself: method code that neither runs nor waits for load or service is STALLED.
- *   U5  Running time, fuel and growth are bounded (compartment/meter.ts); who catches the error fails all the same.
+ *   U5  Running time, fuel and growth are bounded (compartment/meter.ts), the host's work for the turn included; who catches the error fails
+ *       all the same. Where the host's own state is changed, and where the turn ends, nothing is charged: nothing may throw there.
  */
 import {
   type Attempt,
@@ -85,7 +86,9 @@ export class Turn implements ViewOwner, MeteredTurn {
     return new Promise((resolve) => {
       this.#settle = resolve;
       this.engine.entered(this);
-      this.#main().catch((thrown: unknown) => {
+      const main = this.#main();
+      leaveMethods();
+      main.catch((thrown: unknown) => {
         leaveMethods();
         this.end({ kind: 'reply', ok: false, body: buildCommit(this, toWire(thrown), false) });
       });
@@ -175,6 +178,7 @@ export class Turn implements ViewOwner, MeteredTurn {
 
   /** Synchronous code needs what is not loaded: the turn starts again with it. */
   missing(oids: readonly Oid[], names: readonly string[]): Error {
+    leaveMethods();
     this.end({ kind: 'missing', oids, names });
     return this.error();
   }
@@ -270,9 +274,9 @@ export class Turn implements ViewOwner, MeteredTurn {
     if (known !== undefined) return known;
     const object = this.engine.ports.object(oid);
     if (object === undefined) return undefined;
-    object.pins++;
     const view = new ObjectView(this, oid, object);
     this.views.set(oid, view);
+    object.pins++;
     return view;
   }
 

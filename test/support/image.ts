@@ -101,6 +101,7 @@ export class Image {
     const host = new Host(this.config, 100 + id, {
       send: (envelope) => up.push(envelope),
       compile: compileOpen,
+      clock: () => performance.now(),
       random: Math.random,
       defer: (task) => void setImmediate(task),
       afterMicrotasks: (task) => queueMicrotask(() => process.nextTick(task)),
