@@ -134,8 +134,9 @@ function makeCompartment(ses: SesGlobals, replaced: Readonly<Record<string, unkn
   const globals = inner.globalThis;
   for (const name of Reflect.ownKeys(globals))
     if (typeof name === 'symbol' || !GLOBAL_NAMES.has(name)) Reflect.deleteProperty(globals, name);
-  for (const [name, value] of Object.entries(replaced))
-    if (GLOBAL_NAMES.has(name)) Object.defineProperty(globals, name, { value });
+  for (const [name, value] of Object.entries(replaced)) {
+    if (GLOBAL_NAMES.has(name)) Object.defineProperty(globals, name, { value: ses.harden(value) });
+  }
   Object.freeze(globals);
   return Object.freeze({
     globals,
