@@ -1,3 +1,4 @@
+/** How a method is called. */
 const { apply } = Reflect;
 
 /** Calls a method, without spread, which is slow in a locked-down realm. */

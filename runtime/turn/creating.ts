@@ -3,7 +3,7 @@ import { type Content, type Oid } from '../../protocol/index.js';
 import { isParentSlot } from './cell.js';
 import { Creation } from './effects.js';
 import type { Frame } from './frame.js';
-import { Ref } from './carried.js';
+import { Ref, refContent } from './carried.js';
 import { checkSlotName } from './slot-names.js';
 import { ObjectView } from './view.js';
 
@@ -22,9 +22,8 @@ export async function createObject(
   for (const [slot, content] of first) putSlot(frame, view, slot, content, false);
   for (const [slot, value] of Object.entries(slots)) {
     checkSlotName(turn, slot);
-    const content = turn.codec.encodePlain(value, `the slot ${slot}`);
-    if (isParentSlot(slot)) await checkParent(frame, slot, value);
-    putSlot(frame, view, slot, content, turn.hasNames);
+    if (isParentSlot(slot)) putSlot(frame, view, slot, refContent((await checkParent(frame, slot, value)).oid), false);
+    else putSlot(frame, view, slot, turn.codec.encodePlain(value, `the slot ${slot}`), turn.hasNames);
   }
   return oid;
 }

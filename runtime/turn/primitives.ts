@@ -67,14 +67,19 @@ async function setSlot(frame: Frame, [slot, value]: readonly unknown[]): Promise
   const { turn, ownView } = frame;
   if (ownView.oid === LOBBY && typeof slot === 'string' && !isParentSlot(slot)) return setLobbySlot(frame, slot, value);
   checkSlotName(turn, slot);
-  const content = turn.codec.encodePlain(value ?? null, `${turn.label(ownView.oid)}.${slot}`);
-  if (isParentSlot(slot)) await refuseCycle(frame, await checkParent(frame, slot, value));
-  putSlot(frame, ownView, slot, content, turn.hasNames);
+  if (isParentSlot(slot)) {
+    const parent = await checkParent(frame, slot, value);
+    refuseCycle(frame, parent);
+    putSlot(frame, ownView, slot, refContent(parent.oid), false);
+  } else {
+    const content = turn.codec.encodePlain(value ?? null, `${turn.label(ownView.oid)}.${slot}`);
+    putSlot(frame, ownView, slot, content, turn.hasNames);
+  }
   return self(frame);
 }
 
 /** The receiver must not be among the ancestors of its new parent. Every step is a read: two that would close a cycle together conflict. */
-async function refuseCycle(frame: Frame, parent: ObjectView): Promise<void> {
+function refuseCycle(frame: Frame, parent: ObjectView): void {
   const { turn, ownView } = frame;
   const seen = new Set<ObjectView>();
   const visit = (at: ObjectView, path: readonly ObjectView[]): void => {

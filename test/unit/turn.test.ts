@@ -477,6 +477,17 @@ describe('look-up (P1-P3)', () => {
     await expect(world.send('#a', 'y')).rejects.toThrow(/#a > #b > #a/);
   });
 
+  test('a parent may be given by a name that is not yet loaded', async () => {
+    world.object('#base', { x: 'inherited' });
+    world.name('base', '#base');
+    world.object('#a', {
+      run: method(
+        "async (self) => { await self.setSlot('mixin*', image.ref('base')); return [await self.x, await image.ref(self).x()]; }",
+      ),
+    });
+    expect(await world.send('#a', 'run')).toEqual(['inherited', 'inherited']);
+  });
+
   test('resend goes on above the holder of the method, with the same self', async () => {
     world.object('#base', { name: async (self: any) => `base of ${self.label}` });
     world.object('#mid', {
