@@ -7,12 +7,13 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { asks } from './asks.js';
 import { baseline } from './baseline-echo.js';
+import { compartment } from './compartment.js';
 import { machine, milliseconds, perSecond, table, type Row, type Settings } from './harness.js';
 import { nestedSends } from './nested-sends.js';
 import { opening } from './opening.js';
 import { turnCost } from './turn-cost.js';
 
-const GROUPS = ['asks', 'nested', 'opening', 'turns'];
+const GROUPS = ['asks', 'compartment', 'nested', 'opening', 'turns'];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -40,6 +41,7 @@ const base = await baseline(settings);
 settings.say(`baseline: ${perSecond(base.echo.perSecond)} bare echoes, ${milliseconds(base.echoAlone.p50)} alone`);
 const rows: Row[] = [];
 if (wanted('asks')) rows.push(...(await asks(settings, base)));
+if (wanted('compartment')) rows.push(...(await compartment()));
 if (wanted('nested')) rows.push(...(await nestedSends(settings)));
 if (wanted('turns')) rows.push(...(await turnCost(settings)));
 if (wanted('opening')) rows.push(...(await opening(settings)));
