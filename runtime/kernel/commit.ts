@@ -62,10 +62,15 @@ export function unwritable(state: AcceptedState, body: CommitBody): string[] {
       if (!creates.includes(oid)) stale.push(oid);
       continue;
     }
-    for (const [slot, op] of writes) if (op === WRITE.PATCH && !object.slots.has(slot)) stale.push(oid);
+    for (const [slot, op] of writes) if (op === WRITE.PATCH && !hasRead(body, oid, slot)) stale.push(oid);
   }
   for (const [name] of body[4]) if (!state.names.has(name)) stale.push(nameKey(name));
   return stale;
+}
+
+/** A patch fits only the content that the turn has read: without that read it could fail half-way through the turn. */
+function hasRead(body: CommitBody, oid: Oid, slot: string): boolean {
+  return body[0].some(([read, slots]) => read === oid && slots.some((name, i) => i % 2 === 0 && name === slot));
 }
 
 export interface Applied {

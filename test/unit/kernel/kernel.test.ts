@@ -383,3 +383,11 @@ test('without room to write: reads are answered, writes are refused DISK_FULL, n
   expect(w.value('#a', 'balance')).toBe(105);
   expect(w.appends).toEqual([]);
 });
+
+test('a patch of a slot that the turn has not read is refused, not applied to another content', async () => {
+  const w = await bank();
+  w.ask(1, 1, '#a', 'patch');
+  w.commit(1, nextRun(w), { writes: [[oid('#a'), [['balance', 2, Buffer.from([0x90])]]]] });
+  expect(w.verdicts(1).at(-1)?.[2]).toBe(VERDICT.CONFLICT);
+  expect(w.value('#a', 'balance')).toBe(100);
+});
