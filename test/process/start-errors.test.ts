@@ -4,18 +4,23 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { spawnSync } from 'node:child_process';
-import { Running, ROOT, cleanUp, pidsWith, run, telos, temporary, type Outcome } from './support/processes.js';
+import { Running, ROOT, cleanUp, pidsWith, run, telos, temporary, until, type Outcome } from './support/processes.js';
 
 afterAll(cleanUp);
 
 const up = (image: string, args: string[] = [], env: Record<string, string> = {}): Promise<Outcome> =>
   telos(['up', '--image', image, ...args], { env, ms: 30_000 });
 
+/** A worker that was just being started sees its life line close, and ends a moment after the command. */
+const GONE_MS = 2000;
+const nobodyLeft = (image: string): Promise<unknown> =>
+  until(`processes of ${image} to end`, () => pidsWith(image).length === 0, GONE_MS);
+
 /** Standard error is `CODE: message` and a remedy on a line of its own; nobody lives on. */
-function expectRefusal({ code, stdout, stderr }: Outcome, error: string, image: string): void {
+async function expectRefusal({ code, stdout, stderr }: Outcome, error: string, image: string): Promise<void> {
   expect(stderr).toMatch(new RegExp(`^${error}: .+\\n.+`));
   expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-  expect(pidsWith(image)).toEqual([]);
+  await nobodyLeft(image);
 }
 
 const listening = (): Promise<[server: Server, port: number]> =>
@@ -32,7 +37,7 @@ test('port-in-use: PORT_IN_USE, naming it', async () => {
   const outcome = await up(image, ['--port', String(port)]);
   server.close();
   expect(outcome.stderr).toContain(String(port));
-  expectRefusal(outcome, 'PORT_IN_USE', image);
+  await expectRefusal(outcome, 'PORT_IN_USE', image);
 });
 
 test('image-locked: a second `telos up` is refused, the first goes on', async () => {
@@ -45,7 +50,7 @@ test('image-locked: a second `telos up` is refused, the first goes on', async ()
   const after = await running.status();
   expect(after.processes.map(({ pid }) => pid)).toEqual(before.processes.map(({ pid }) => pid));
   await running.down();
-  expect(pidsWith(image)).toEqual([]);
+  await nobodyLeft(image);
 });
 
 test('many-start-at-once: one serves, all others are refused', async () => {
@@ -57,7 +62,7 @@ test('many-start-at-once: one serves, all others are refused', async () => {
   expect(codes).toEqual([0, 1, 1, 1]);
   for (const { code, stderr } of starts) if (code === 1) expect(stderr).toMatch(/^IMAGE_LOCKED: /);
   expect((await telos(['down', '--image', image])).code).toBe(0);
-  expect(pidsWith(image)).toEqual([]);
+  await nobodyLeft(image);
 });
 
 test.each([
@@ -66,12 +71,12 @@ test.each([
 ])('path-is-%s: BAD_PATH', async (_what, path) => {
   const home = temporary();
   writeFileSync(join(home, 'file'), 'content');
-  expectRefusal(await up(join(home, path)), 'BAD_PATH', home);
+  await expectRefusal(await up(join(home, path)), 'BAD_PATH', home);
 });
 
 test('path-where-nothing-can-be-made: BAD_PATH', async () => {
   const path = process.platform === 'linux' ? '/proc/telos/image' : join(temporary(), '\0');
-  if (process.platform === 'linux') expectRefusal(await up(path), 'BAD_PATH', path);
+  if (process.platform === 'linux') await expectRefusal(await up(path), 'BAD_PATH', path);
 });
 
 /** Rights mean nothing to root: it lends its place to nobody. */
@@ -87,13 +92,13 @@ const asOther = (args: string[]): Outcome => {
 
 const onPosix = process.platform === 'win32' ? test.skip : test;
 
-onPosix('directory-without-write-permission: NO_PERMISSION, and nothing is made in it [needs posix]', () => {
+onPosix('directory-without-write-permission: NO_PERMISSION, and nothing is made in it [needs posix]', async () => {
   const home = temporary();
   chmodSync(home, 0o755);
   const image = join(home, 'image');
   mkdirSync(image);
   chmodSync(image, 0o555);
-  expectRefusal(asOther(['up', '--image', image]), 'NO_PERMISSION', image);
+  await expectRefusal(asOther(['up', '--image', image]), 'NO_PERMISSION', image);
   expect(readdirSync(image)).toEqual([]);
 });
 
@@ -103,7 +108,7 @@ test('configuration-that-breaks-a-relation: BAD_CONFIG, naming the keys', async 
   writeFileSync(config, JSON.stringify({ turn: { run_time_ms: 60_000 } }));
   const outcome = await up(join(home, 'image'), [], { TELOS_CONFIG: config });
   expect(outcome.stderr).toContain('run_time_ms');
-  expectRefusal(outcome, 'BAD_CONFIG', home);
+  await expectRefusal(outcome, 'BAD_CONFIG', home);
 });
 
 test('host-that-can-not-start: START_FAILED, naming host and cause, no restart without end', async () => {
@@ -113,7 +118,7 @@ test('host-that-can-not-start: START_FAILED, naming host and cause, no restart w
   const outcome = await up(join(home, 'image'), ['--hosts', '1'], { TELOS_CONFIG: config });
   expect(outcome.stderr).toContain('host-1');
   expect(outcome.stderr).toContain('turn.resident_bytes');
-  expectRefusal(outcome, 'START_FAILED', home);
+  await expectRefusal(outcome, 'START_FAILED', home);
 });
 
 test('wrong-usage: exit code 2, nothing is made', async () => {
@@ -147,6 +152,6 @@ test('image-of-a-newer-generation: IMAGE_NEWER, and it is left as it was', async
   const head = readFileSync(join(image, 'head'));
   const outcome = await up(image);
   expect(outcome.stderr).toContain('99');
-  expectRefusal(outcome, 'IMAGE_NEWER', image);
+  await expectRefusal(outcome, 'IMAGE_NEWER', image);
   expect(readFileSync(join(image, 'head')).equals(head)).toBe(true);
 });
