@@ -18,7 +18,7 @@ import {
 import { keys } from '../journal/index.js';
 import type { KernelCore } from './core.js';
 import { restoreStrikes } from './delivery.js';
-import type { Message } from './message.js';
+import { notBegun, type Message } from './message.js';
 import type { Operations } from './operations.js';
 import type { ClientIdentity, PeerId } from './ports.js';
 import type { Queries } from './queries.js';
@@ -220,14 +220,7 @@ export class ClientSide {
       trace,
       consumed: null,
       recorded: session.recorded.get(no) ?? [],
-      state: 'waiting',
-      host: null,
-      suspect: false,
-      waitsForService: false,
-      strikes: 0,
-      history: [],
-      notBefore: 0,
-      declined: 0,
+      ...notBegun(),
     };
     restoreStrikes(message, this.core.delivery.strikes);
     session.inFlight.set(no, message);

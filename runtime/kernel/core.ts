@@ -33,7 +33,7 @@ import { applyTurn, type Applied } from './commit.js';
 import { Delivery } from './delivery.js';
 import { Grants } from './grants.js';
 import { Groups } from './groups.js';
-import type { Message } from './message.js';
+import { notBegun, type Message } from './message.js';
 import { Notices } from './notices.js';
 import { AcceptedState, keep, type KObject } from './objects.js';
 import type { KernelFaults, KernelPorts } from './ports.js';
@@ -371,14 +371,7 @@ export class KernelCore {
       deadline: Infinity,
       patience: Infinity,
       recorded: this.own.recorded.get(fields.no) ?? [],
-      state: 'waiting',
-      host: null,
-      suspect: false,
-      waitsForService: false,
-      strikes: 0,
-      history: [],
-      notBefore: 0,
-      declined: 0,
+      ...notBegun(),
     };
     this.own.inFlight.set(fields.no, message);
     return message;

@@ -43,6 +43,21 @@ export interface Message {
   declined: number;
 }
 
+/** The state of a message that no host has seen. */
+export const notBegun = (): Pick<
+  Message,
+  'state' | 'host' | 'suspect' | 'waitsForService' | 'strikes' | 'history' | 'notBefore' | 'declined'
+> => ({
+  state: 'waiting',
+  host: null,
+  suspect: false,
+  waitsForService: false,
+  strikes: 0,
+  history: [],
+  notBefore: 0,
+  declined: 0,
+});
+
 /** For hashing an oid to a shard: FNV-1a over its UTF-16 units. */
 export function shardOf(text: string, shards: number): number {
   let hash = 0x811c9dc5;

@@ -25,7 +25,7 @@ import {
   type SessionRecord,
 } from '../journal/index.js';
 import type { KernelCore } from './core.js';
-import type { Message } from './message.js';
+import { notBegun, type Message } from './message.js';
 import type { KObject } from './objects.js';
 import type { Done, Queries } from './queries.js';
 import type { HostState } from './router.js';
@@ -73,14 +73,7 @@ export class Operations {
       trace: '',
       consumed: null,
       recorded: [],
-      state: 'waiting',
-      host: null,
-      suspect: false,
-      waitsForService: false,
-      strikes: 0,
-      history: [],
-      notBefore: 0,
-      declined: 0,
+      ...notBegun(),
     };
     session.inFlight.set(no, message);
     try {
