@@ -5,6 +5,7 @@
  *   C1  what belongs to an earlier attempt (events, frames, failed sends) is ignored.
  *   C2  nothing is queued while the link is down: `send` answers false, and `welcomed` is the moment to send again.
  *   C3  one send at a time; when ZeroMQ has no room the frame waits and the lane fills up to its limit.
+ *   C4  what arrived before the connection broke is delivered before `lost`.
  */
 import type { Dealer, Event } from 'zeromq';
 import { ClientLink, RECONNECT, silenceMs, type LinkEffect } from '../link.js';
@@ -21,6 +22,11 @@ import type { LinkClientHandlers, LinkClientOptions } from './types.js';
 const HIGH_WATER_FRAMES = 128;
 const RETRY_MS = 2;
 const GOODBYE_LINGER_MS = 250;
+/** After a disconnect, what had come is read until this many rounds of the event loop bring nothing, or this long. */
+const IDLE_LOOKS = 3;
+const READ_OUT_MS = 250;
+/** A day; ZeroMQ doubles it with a random part, in 32 bits. */
+const NEVER_MS = 86_400_000;
 
 export class LinkClient {
   private readonly link: ClientLink;
@@ -28,6 +34,8 @@ export class LinkClient {
   private socket: Dealer | undefined;
   /** Counts attempts (C1). */
   private attempt = 0;
+  /** Messages received, ever. */
+  private messages = 0;
   private timer: NodeJS.Timeout | undefined;
   private readonly signals: Parts[] = [];
   private unsent: Parts | undefined;
@@ -193,9 +201,24 @@ export class LinkClient {
       case 'disconnect':
       case 'close':
       case 'connect:retry':
-        return this.broken(attempt, 'the connection broke');
+        return this.brokenWhenRead(attempt, 'the connection broke');
       default:
     }
+  }
+
+  /** The monitor may tell of the end before the socket hands out what came before it: that is read first (C4). */
+  private brokenWhenRead(attempt: number, why: string): void {
+    const end = Date.now() + READ_OUT_MS;
+    let idle = 0;
+    let seen = this.messages;
+    const look = (): void => {
+      if (attempt !== this.attempt) return;
+      idle = this.messages === seen ? idle + 1 : 0;
+      seen = this.messages;
+      if (idle >= IDLE_LOOKS || Date.now() > end) this.broken(attempt, why);
+      else setImmediate(look);
+    };
+    setImmediate(look);
   }
 
   /** One that is not let in now may be soon; one that is not let in at all is tried seldom. */
@@ -217,6 +240,7 @@ export class LinkClient {
         return this.broken(attempt, `receiving failed: ${String(error)}`);
       }
       if (attempt !== this.attempt) return;
+      this.messages++;
       try {
         this.frame(attempt, parts, Date.now());
       } catch (error) {
@@ -341,10 +365,12 @@ export class LinkClient {
 function socketOptions({ curve, heartbeatIntervalMs, liveness, maxFrameBytes }: LinkClientOptions): Partial<Dealer> {
   const patience = silenceMs({ heartbeatIntervalMs, liveness });
   return {
-    immediate: true,
     sendTimeout: 0,
     linger: 0,
-    reconnectInterval: -1,
+    // Never of itself: a fresh socket is made for each attempt. Neither -1 nor `immediate` will do: with either one ZeroMQ throws
+    // away what had arrived and was not yet read when the connection breaks (C4).
+    reconnectInterval: NEVER_MS,
+    immediate: false,
     connectTimeout: patience,
     handshakeInterval: patience,
     sendHighWaterMark: HIGH_WATER_FRAMES,

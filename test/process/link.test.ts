@@ -337,6 +337,20 @@ describe('lanes', () => {
     await until('all', () => client.numbers().length === 500, 10_000);
   });
 
+  test('what-was-sent-before-close-arrives-at-one-that-looks-later', async () => {
+    for (let round = 0; round < 5; round++) {
+      const w = await world({ echo: false });
+      const client = await connect(w, { liveness: 300 });
+      const { peer } = await w.server.event('hello');
+      await client.event('welcomed');
+      signal(client.pid, 'SIGSTOP');
+      await w.server.do('send', { peer, count: 500 });
+      await w.server.do('close');
+      signal(client.pid, 'SIGCONT');
+      await until('all', () => client.numbers().length === 500, 10_000);
+    }
+  });
+
   test('after-drop-nothing-is-sent-or-heard', async () => {
     const w = await world();
     const raw = await rawUp(w);
