@@ -1,5 +1,7 @@
 export * from './errors.js';
 export * from './codec.js';
+export { readPlain } from './reader.js';
+export { writePlain } from './writer.js';
 export * from './frames.js';
 export * from './envelope.js';
 export * from './values.js';

@@ -261,3 +261,12 @@ export class Writer {
     this.pos = old.length;
   }
 }
+
+const plainWriter = new Writer();
+
+/** Plain data that this program itself made, as `readPlain` reads it: a view on a larger buffer that is never written again. */
+export function writePlain(value: unknown): Buffer {
+  plainWriter.begin(Number.POSITIVE_INFINITY);
+  plainWriter.any(value);
+  return plainWriter.finish();
+}

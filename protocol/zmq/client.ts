@@ -66,7 +66,9 @@ export class LinkClient {
   /** False: the link is down, or the lane is full. The envelope must not be changed afterwards. */
   send(envelope: Envelope): boolean {
     if (this.link.state !== 'up' || !this.lane.push(envelope)) return false;
+    const first = !this.scheduled;
     this.schedule();
+    if (this.lane.urgent(first)) void this.flush(1);
     return true;
   }
 
@@ -316,9 +318,9 @@ export class LinkClient {
     this.schedule();
   }
 
-  /** All that is sent within one turn of the event loop leaves together. */
+  /** What is sent within one tick of the event loop leaves in few frames. */
   private schedule(): void {
-    if (this.scheduled || this.flushing) return;
+    if (this.scheduled) return;
     this.scheduled = true;
     setImmediate(() => {
       this.scheduled = false;
@@ -336,12 +338,14 @@ export class LinkClient {
     return heartbeatFrame(this.link.lastSent);
   }
 
-  private async flush(): Promise<void> {
+  private async flush(frames = Number.POSITIVE_INFINITY): Promise<void> {
     if (this.flushing) return;
     this.flushing = true;
     const { attempt, socket } = this;
     try {
-      for (let parts = this.next(); parts !== undefined && socket !== undefined; parts = this.next()) {
+      for (let sent = 0; sent < frames && socket !== undefined; sent++) {
+        const parts = this.next();
+        if (parts === undefined) break;
         this.unsent = parts;
         await socket.send([parts[0], parts[1]]);
         if (attempt !== this.attempt) return;

@@ -65,10 +65,17 @@ const PREFIX = 14;
 const writer = new Writer();
 const prefix = new Writer(4096);
 
+/** A lane that holds this many is sent before the tick ends, so that the peer works while we still do. */
+const FULL_ENVELOPES = 64;
+/** A last frame of at most this many: there is little to collect, so the first envelope of a tick leaves at once. */
+const FEW_ENVELOPES = 2;
+
 /** What waits for one peer. */
 export class Lane {
   private readonly control = new Queue();
   private readonly work = new Queue();
+  /** Envelopes in the last frame. */
+  private last = 0;
 
   constructor(
     private readonly limit: number,
@@ -78,6 +85,11 @@ export class Lane {
 
   get length(): number {
     return this.control.length + this.work.length;
+  }
+
+  /** Whether to send a frame now, and not at the end of the tick. `first`: nothing was sent to this peer in this tick. */
+  urgent(first: boolean): boolean {
+    return (first && this.last <= FEW_ENVELOPES) || this.length >= FULL_ENVELOPES;
   }
 
   /** False: the lane is full, nothing was queued. */
@@ -109,6 +121,7 @@ export class Lane {
       writer.abandon();
       return undefined;
     }
+    this.last = total;
     return headed(total, nextNo());
   }
 

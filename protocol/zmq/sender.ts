@@ -1,7 +1,7 @@
 /**
  * The one writer of a server's socket.
  *
- *   N1  one send at a time, in order per peer; what is queued within one turn of the event loop leaves in one frame per peer.
+ *   N1  one send at a time, in order per peer; what is queued within one tick of the event loop leaves in few frames.
  *   N2  a send that fails concerns its peer only: unknown to ZeroMQ → gone; its buffers full → the frame waits, goes first when
  *       the peer is tried again, and the lane of that peer alone fills up.
  */
@@ -31,8 +31,10 @@ export class Sender {
   /** Something waits for this peer. */
   mark(peer: Peer): void {
     if (peer.blocked) return;
+    const first = !this.dirty.has(peer);
     this.dirty.add(peer);
     this.schedule();
+    if (!this.flushing && !this.closed && peer.lane.urgent(first)) void this.sendNow(peer);
   }
 
   forget(peer: Peer): void {
@@ -45,7 +47,7 @@ export class Sender {
   }
 
   private schedule(): void {
-    if (this.scheduled || this.flushing || this.closed) return;
+    if (this.scheduled || this.closed) return;
     this.scheduled = true;
     setImmediate(() => {
       this.scheduled = false;
@@ -53,7 +55,18 @@ export class Sender {
     });
   }
 
+  /** One frame, before the end of the tick. */
+  private async sendNow(peer: Peer): Promise<void> {
+    this.flushing = true;
+    try {
+      if (!(await this.drain(peer, 1))) this.retryLater(peer);
+    } finally {
+      this.flushing = false;
+    }
+  }
+
   private async flush(): Promise<void> {
+    if (this.flushing) return this.schedule();
     this.flushing = true;
     try {
       for (const peer of this.dirty) {
@@ -67,8 +80,10 @@ export class Sender {
   }
 
   /** False: the peer's buffers are full. */
-  private async drain(peer: Peer): Promise<boolean> {
-    for (let parts = peer.next(); parts !== undefined && !this.closed; parts = peer.next()) {
+  private async drain(peer: Peer, frames = Number.POSITIVE_INFINITY): Promise<boolean> {
+    for (let sent = 0; sent < frames && !this.closed; sent++) {
+      const parts = peer.next();
+      if (parts === undefined) return true;
       const outcome = await this.attempt(peer, parts);
       if (outcome === 'full') {
         peer.unsent = parts;

@@ -21,6 +21,7 @@ import { createLog, type Log, type WorkerConfig } from '../process/index.js';
 import { Host } from './host.js';
 
 /** Where the lane to the kernel is full, envelopes wait here and go out at this pace. */
+const RESOLVED = Promise.resolve();
 const RESEND_MS = 2;
 /** Time for the last frames to leave. */
 const LAST_WORDS_MS = 200;
@@ -44,7 +45,8 @@ export class HostProcess {
       clock: () => performance.now(),
       random: Math.random,
       defer: (task) => void setImmediate(task),
-      afterMicrotasks: (task) => queueMicrotask(() => process.nextTick(task)),
+      // Not queueMicrotask: it makes an AsyncResource each time.
+      afterMicrotasks: (task) => void RESOLVED.then(() => process.nextTick(task)),
       later: (ms, task) => void setTimeout(task, ms),
       log: this.#log,
     });

@@ -11,10 +11,10 @@
  */
 import {
   makeAttempt,
-  pack,
   T,
   TelosError,
   VERDICT,
+  writePlain,
   type CommitBody,
   type FromHost,
   type Oid,
@@ -251,14 +251,14 @@ export class Host {
       this.#conflict(job, keysOf(turn));
       return;
     }
-    let bytes = pack(body);
+    let bytes = writePlain(body);
     const most = this.config.link.maxFrameBytes - FRAME_ROOM;
     if (bytes.length > most) {
       const error = new TelosError(
         'TOO_LARGE',
         `the commit of ${String(job)} takes ${bytes.length} bytes of at most ${most}`,
       );
-      bytes = pack(turn.failedCommit(error.toWire()));
+      bytes = writePlain(turn.failedCommit(error.toWire()));
     }
     job.state = 'committed';
     job.committed = body;

@@ -8,9 +8,9 @@
 import {
   checkCommitBody,
   incarnationOf,
+  readPlain,
   T,
   TelosError,
-  unpack,
   VERDICT,
   type Commit,
   type FromHost,
@@ -154,7 +154,7 @@ export class HostSide {
       verdict(VERDICT.VOID, []);
       return;
     }
-    const body = checkCommitBody(unpack(bytes));
+    const body = checkCommitBody(readPlain(bytes));
     const unchecked = core.faults.noValidation === true;
     const { stale, readSeq } = unchecked
       ? { stale: unwritable(core.state, body), readSeq: 0 }

@@ -36,12 +36,19 @@ export interface TurnWrites {
   readonly names: readonly NameWrite[];
 }
 
+/** Shared, never changed: most commits only read. */
+const NONE: never[] = [];
+
 export const NO_WRITES: TurnWrites = { creates: [], slots: [], names: [] };
 
 /** A failed turn commits its reads and its error, nothing else: the error counts only if the reads are valid. */
 export function buildCommit(turn: Turn, reply: Content | WireError, ok: boolean): CommitBody {
   turn.writes = NO_WRITES;
-  if (!ok) return [readSets(turn), turn.nameReads(), [], [], [], [], [], [false, null, reply as WireError]];
+  if (!ok) {
+    return [readSets(turn), turn.nameReads(), NONE, NONE, NONE, NONE, NONE, [false, null, reply as WireError]];
+  }
+  if (turn.writesNothing)
+    return [readSets(turn), turn.nameReads(), NONE, NONE, NONE, NONE, NONE, [true, reply as Content, null]];
   const slots: Written[] = [];
   const writes = writeSets(turn, slots);
   const names = nameWrites(turn);

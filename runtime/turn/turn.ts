@@ -339,6 +339,11 @@ export class Turn implements ViewOwner, MeteredTurn {
     return oid;
   }
 
+  /** No effect of it stands or ever stood. */
+  get writesNothing(): boolean {
+    return this.writesLeft === this.limits.maxWrites;
+  }
+
   nameReads(): NameRead[] {
     const reads: NameRead[] = [];
     for (const view of this.names.values()) if (view.wasRead) reads.push([view.name, view.attempt]);
