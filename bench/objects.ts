@@ -21,6 +21,8 @@ async function makePrototype(dir: string): Promise<string> {
   await prototype.setMethod('increment', INCREMENT);
   await prototype.setMethod('read', READ);
   await image.close();
+  // The snapshots of what was written last are written when the kernel has been idle for a while; filling goes on behind them.
+  await new Promise((resolve) => setTimeout(resolve, 2000));
   await telos.stop();
   return image.idOf(prototype) as string;
 }
