@@ -1,4 +1,7 @@
-import { readFileSync } from 'node:fs';
+/** The pages of docs/ agree with what they are about. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { configurationReference } from '../config/index.js';
+import { configurationPage } from '../ops/configuration-page.js';
 import { errorsPage } from '../ops/errors-page.js';
 
 const read = (path: string): string => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
@@ -15,8 +18,25 @@ test('docs/dependencies.md has exactly one line for each dependency', () => {
   expect(listed).toEqual(wanted);
 });
 
-test('docs/decisions/README.md names every decision', () => {
-  const index = read('docs/decisions/README.md');
-  const listed = [...index.matchAll(/\]\(([^)]+\.md)\)/g)].map((match) => match[1]);
-  for (const name of listed) expect(read(`docs/decisions/${name}`)).toMatch(/^# /);
+test('docs/configuration.md is current: `npm run docs` would change nothing', () => {
+  expect(read('docs/configuration.md').split('\n')).toEqual(configurationPage().split('\n'));
+});
+
+test('every group and key of the configuration says what it means', () => {
+  const groups = configurationReference();
+  expect(groups.length).toBeGreaterThan(5);
+  const silent = groups.flatMap(({ group, meaning, keys }) => [
+    ...(meaning === '' ? [group] : []),
+    ...keys
+      .filter((key) => key.meaning === '')
+      .map(({ key }) => `${group}.${key}: add .describe('…') in config/schema.ts`),
+  ]);
+  expect(silent).toEqual([]);
+});
+
+test('docs/decisions/README.md names every decision, and nothing else', () => {
+  const pages = readdirSync(new URL('../docs/decisions', import.meta.url)).filter((name) => name !== 'README.md');
+  const listed = [...read('docs/decisions/README.md').matchAll(/\]\(([^)]+\.md)\)/g)].map((match) => match[1]);
+  expect([...listed].sort()).toEqual(pages.sort());
+  for (const name of pages) expect(read(`docs/decisions/${name}`)).toMatch(/^# /);
 });
