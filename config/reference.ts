@@ -39,7 +39,11 @@ type KeySchema = GroupSchema['shape'][keyof GroupSchema['shape']];
 function keyReference(name: string, schema: KeySchema): KeyReference {
   const unit = UNITS[/[A-Z][a-z]*$/.exec(name)?.[0] ?? ''] ?? '';
   const { description = '', standard } = (schema.meta() ?? {}) as { description?: string; standard?: string };
-  const { minValue = null, maxValue = null } = schema.unwrap();
+  // A list has neither.
+  const { minValue = null, maxValue = null } = schema.unwrap() as {
+    minValue?: number | null;
+    maxValue?: number | null;
+  };
   const value: unknown = schema.def.defaultValue;
   const bounded = maxValue !== null && maxValue < Number.MAX_SAFE_INTEGER;
   return {
