@@ -156,8 +156,12 @@ async function removeLobbySlot(frame: Frame, name: string): Promise<Carried> {
   return true;
 }
 
-/** All names. The kernel tells them in order with what it tells of the lobby's shape, so the shape read afterwards is theirs. */
+/**
+ * All names. They are of the shape that is read before the kernel is asked and read again when it has answered: between the two this host's own
+ * turns may have changed it (a conflict here), and what the kernel accepts later is found by it.
+ */
 async function lobbyNames(frame: Frame): Promise<string[]> {
+  frame.ownView.list();
   const told = (await askService(frame, 'kernel', 'names', [])) as [name: string, oid: string][];
   const names = new Set(told.map(([name]) => name));
   for (const { name, drafts } of frame.turn.names.values()) {

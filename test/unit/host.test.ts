@@ -116,6 +116,29 @@ test('the same name made on two hosts: one wins', async () => {
   expect(made.filter((outcome) => outcome === 'NAME_TAKEN')).toHaveLength(5);
 });
 
+test('the names that a turn lists are of the moment at which it counts, also while this host makes more', async () => {
+  image = await Image.start(1);
+  await image.send('genesis', 'clone', { name: 'registry', made: 0 });
+  await image.send(
+    'registry',
+    'setMethod',
+    'make',
+    'async (self, name) => { await image.ref("genesis").clone({ name }); self.made += 1; }',
+  );
+  const look =
+    'async () => { const names = await image.ref("lobby").slots(); return [names.filter((name) => /^x[0-9]/.test(name)).length, await image.ref("registry").made()]; }';
+  const looks: Promise<unknown>[] = [];
+  const makes: Promise<unknown>[] = [];
+  for (let i = 0; i < 60; i++) {
+    looks.push(image.send('', 'turn', look));
+    makes.push(image.send('registry', 'make', `x${i}`));
+    if (i % 4 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  for (const [listed, made] of (await Promise.all(looks)) as [number, number][]) expect(listed).toBe(made);
+  await Promise.all(makes);
+  expect(await image.send('', 'turn', look)).toEqual([60, 60]);
+}, 20_000);
+
 test('clones of one prototype do not conflict, nor with writes to what they do not use', async () => {
   image = await Image.start(2);
   await image.send('genesis', 'clone', { name: 'proto', n: 0, other: 0 });
