@@ -7,6 +7,7 @@
  *   L2  a peer is silent only over time in which the judge itself ran: after a late tick all leases are renewed.
  *   L3  a lost link is greeted anew after a back-off; never two greetings are under way.
  *   L4  after `close` nothing happens any more.
+ *   L5  the end that greets keeps the times of the welcome: two configurations can not disagree about who is silent.
  */
 
 export interface LinkTimes {
@@ -30,6 +31,24 @@ export const RECONNECT: Readonly<Record<LinkKind, ReconnectTimes>> = {
   worker: { firstMs: 100, soonMaxMs: 500, soonForMs: 10_000, maxMs: 5000 },
   client: { firstMs: 100, soonMaxMs: 500, soonForMs: 10_000, maxMs: 32_000 },
 };
+
+/** The keys of the configuration's group `link` that say how to reconnect. */
+export interface ReconnectConfig {
+  readonly reconnectFirstMs: number;
+  readonly reconnectSoonMaxMs: number;
+  readonly reconnectSoonForMs: number;
+  readonly reconnectWorkerMaxMs: number;
+  readonly reconnectClientMaxMs: number;
+}
+
+export function reconnectTimes(kind: LinkKind, link: ReconnectConfig): ReconnectTimes {
+  return {
+    firstMs: link.reconnectFirstMs,
+    soonMaxMs: link.reconnectSoonMaxMs,
+    soonForMs: link.reconnectSoonForMs,
+    maxMs: kind === 'worker' ? link.reconnectWorkerMaxMs : link.reconnectClientMaxMs,
+  };
+}
 
 /** How often whoever drives a link calls `tick`. */
 export const tickEveryMs = ({ heartbeatIntervalMs }: LinkTimes): number =>
@@ -152,13 +171,14 @@ const NOTHING: readonly LinkEffect[] = [];
 export class ClientLink {
   private phase: ClientState = 'closed';
   private lease: Lease;
-  private readonly judge: Judge;
+  private judge: Judge;
   private readonly backoff: Backoff;
   /** When to connect (waiting), or when to give the attempt up (connecting, greeting). */
   private until = 0;
 
+  /** @param times until the first welcome; then those that the peer named, so that both ends keep the same */
   constructor(
-    private readonly times: LinkTimes,
+    private times: LinkTimes,
     reconnect: ReconnectTimes,
     random: () => number,
     now: number,
@@ -197,9 +217,12 @@ export class ClientLink {
     return [{ do: 'greet' }];
   }
 
-  welcomed(now: number): readonly LinkEffect[] {
+  /** @param times of the peer's welcome */
+  welcomed(now: number, times: LinkTimes = this.times): readonly LinkEffect[] {
     if (this.phase !== 'greeting') return NOTHING;
     this.phase = 'up';
+    this.times = times;
+    this.judge = new Judge(times, now);
     this.lease = new Lease(this.times, now);
     this.backoff.reset();
     return [{ do: 'up' }];

@@ -12,6 +12,7 @@ import { loadImageConfig, type Config } from '../../config/index.js';
 import { TelosError } from '../../protocol/index.js';
 import { imagePaths } from '../../runtime/image/index.js';
 import { Guardian } from './guardian.js';
+import { readyLine } from './ready-line.js';
 
 const IMPATIENCE_MS = 1000;
 
@@ -82,10 +83,7 @@ async function main(): Promise<number> {
     const options = readOptions();
     const { root } = imagePaths(options.image);
     const config = withHosts(loadImageConfig(root), options.hosts);
-    const ready = (endpoint: string): void =>
-      void process.stdout.write(
-        `telos ready image=${/[\s"]/.test(root) ? JSON.stringify(root) : root} endpoint=${endpoint} pid=${process.pid}\n`,
-      );
+    const ready = (endpoint: string): void => void process.stdout.write(`${readyLine(root, endpoint, process.pid)}\n`);
     await Guardian.run({ imageDir: options.image, port: options.port, config, ready }, (guardian) =>
       listen(guardian, options.lifeline),
     );

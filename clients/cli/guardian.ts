@@ -140,8 +140,10 @@ function startFailed(said: string, code: number): TelosError {
   return new TelosError('START_FAILED', said === '' ? `the guardian ended with code ${code}` : said.trim());
 }
 
-/** The fields of a ready line. */
+/** The fields of a ready line. A path that needs it stands in quotes, as JSON. */
 export function readyFields(line: string): { image: string; endpoint: string; pid: number } {
-  const [, image = '', endpoint = '', pid = ''] = /^telos ready image=(.*) endpoint=(\S+) pid=(\d+)/.exec(line) ?? [];
+  const [, path = '', endpoint = '', pid = ''] =
+    /^telos ready image=(".*"|.*) endpoint=(\S+) pid=(\d+)$/.exec(line) ?? [];
+  const image = path.startsWith('"') ? (JSON.parse(path) as string) : path;
   return { image, endpoint, pid: Number(pid) };
 }

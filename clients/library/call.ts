@@ -117,16 +117,17 @@ export class Call<T = unknown> extends Promise<T> implements Sink {
 }
 void Object.defineProperty(Call.prototype, 'constructor', { value: Promise, configurable: true, writable: true });
 
-/** A bounded queue between one writer and one reader. */
+/** A bounded queue between one writer and its readers. */
 class PartStream implements AsyncIterableIterator<Part> {
   private readonly parts: Part[] = [];
-  private waiting: ((result: IteratorResult<Part>) => void) | null = null;
+  /** Calls of `next` that found nothing, first come first served. */
+  private readonly waiting: ((result: IteratorResult<Part>) => void)[] = [];
   private ended = false;
 
   push(part: Part): void {
-    if (this.waiting !== null) {
-      this.waiting({ value: part, done: false });
-      this.waiting = null;
+    const next = this.waiting.shift();
+    if (next !== undefined) {
+      next({ value: part, done: false });
       return;
     }
     if (this.parts.length >= MAX_PARTS) this.parts.shift();
@@ -135,17 +136,14 @@ class PartStream implements AsyncIterableIterator<Part> {
 
   end(): void {
     this.ended = true;
-    this.waiting?.({ value: undefined, done: true });
-    this.waiting = null;
+    for (const next of this.waiting.splice(0)) next({ value: undefined, done: true });
   }
 
   next(): Promise<IteratorResult<Part>> {
     const part = this.parts.shift();
     if (part !== undefined) return Promise.resolve({ value: part, done: false });
     if (this.ended) return Promise.resolve({ value: undefined, done: true });
-    return new Promise((resolve) => {
-      this.waiting = resolve;
-    });
+    return new Promise((resolve) => void this.waiting.push(resolve));
   }
 
   return(): Promise<IteratorResult<Part>> {

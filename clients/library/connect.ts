@@ -1,7 +1,7 @@
 /** Opens an image: finds it, its kernel and the key, and waits for the first welcome. */
 import { performance } from 'node:perf_hooks';
 import { loadImageConfig, type Config } from '../../config/index.js';
-import { LinkClient, TelosError, type Origin } from '../../protocol/index.js';
+import { LinkClient, TelosError, reconnectTimes, type Origin } from '../../protocol/index.js';
 import { Connection, type LinkState } from './connection.js';
 import type { ShowRef } from './handle.js';
 import { Image, type SendOptions } from './image.js';
@@ -55,7 +55,8 @@ export function sessionLimits({ message, kernel, client, link }: Config): Sessio
 
 /**
  * Connects to a running image.
- * @throws TelosError NOT_RUNNING, NO_IMAGE when nothing serves it; UNAUTHORIZED, VERSION_MISMATCH when the kernel refuses this client
+ * @throws TelosError NOT_RUNNING, NO_IMAGE when nothing serves it; UNAUTHORIZED, VERSION_MISMATCH when the kernel refuses this client;
+ *   BUSY when it has had no room for `connectMs`; BAD_ARGUMENT for an endpoint without its server's key
  */
 export async function connect(options: ConnectOptions = {}): Promise<Image> {
   const dir = imageDirectory(options.image);
@@ -83,11 +84,20 @@ async function firstAddress(dir: string, options: ConnectOptions, until: number)
   for (;;) {
     const published = readAddress(dir);
     const endpoint = options.endpoint ?? published?.endpoint;
-    if (endpoint !== undefined) return { endpoint, serverKey: options.serverKey ?? published?.serverKey ?? '' };
+    if (endpoint !== undefined) {
+      const serverKey = options.serverKey ?? published?.serverKey;
+      if (serverKey === undefined) throw keyless(endpoint);
+      return { endpoint, serverKey };
+    }
     if (!isServed(dir) || performance.now() >= until) throw notServed(dir);
     await pause(POLL_MS);
   }
 }
+
+const keyless = (endpoint: string): TelosError =>
+  new TelosError('BAD_ARGUMENT', `${endpoint} was given without the public key of its server`, {
+    remedy: "give `serverKey`: `publicKey` in keys/server.json of its image; '' only for a server without encryption",
+  });
 
 function openConnection(
   dir: string,
@@ -113,6 +123,7 @@ function openConnection(
           curve,
           hello,
           kind: 'client',
+          reconnect: reconnectTimes('client', config.link),
           heartbeatIntervalMs,
           liveness,
           maxFrameBytes,
@@ -145,6 +156,7 @@ async function firstWelcome(
   }
   if (settled) return welcomed;
   const where = options.endpoint ?? readAddress(dir)?.endpoint ?? dir;
+  if (connection.refusal !== null) throw connection.refusal;
   throw new TelosError('NOT_RUNNING', `the kernel at ${where} did not answer in time`, {
     remedy: 'see `telos status` and the logs of the image; start it with `telos up`',
   });

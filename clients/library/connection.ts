@@ -57,6 +57,8 @@ export class Connection {
   readonly now: () => number;
   state: LinkState = 'connecting';
   welcome: Welcome | null = null;
+  /** Why the kernel did not let this client in, when it last did not. */
+  refusal: TelosError | null = null;
   private link: Link;
   private generation = 0;
   private timer: NodeJS.Timeout | null = null;
@@ -145,9 +147,12 @@ export class Connection {
   }
 
   private onWelcome(welcome: Welcome): void {
+    const [, , , , session, heartbeatMs, liveness, , , window] = welcome;
     this.welcome = welcome;
+    this.refusal = null;
     this.setState('connected', '');
-    this.session.onWelcome(welcome[4], welcome[9], this.now());
+    this.session.onWelcome(session, window, this.now(), 2 * heartbeatMs * liveness);
+    if (this.session.busy) this.watch();
     this.settleWaiting(null);
   }
 
@@ -180,7 +185,9 @@ export class Connection {
     const error = TelosError.fromWire(wire);
     this.setState('refused', error.toDisplay());
     this.session.onRefused(error, this.now());
-    if (error.code !== 'EXPIRED') this.settleWaiting(error);
+    this.refusal = error;
+    // The link greets again after a refusal that may pass.
+    if (error.code !== 'EXPIRED' && !error.retryable) this.settleWaiting(error);
   }
 
   private setState(state: LinkState, why: string): void {

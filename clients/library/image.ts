@@ -35,6 +35,7 @@ export interface SendOptions {
 }
 
 export interface ImageLimits {
+  /** Until the kernel has named its own. */
   readonly maxBodyBytes: number;
   readonly maxDepth: number;
   readonly noticeCredit: number;
@@ -49,7 +50,7 @@ export class Image extends Questions {
   readonly #limits: ImageLimits;
   readonly #options: SendOptions;
   readonly #show: ShowRef;
-  readonly #encodeOptions: EncodeOptions;
+  #encodeOptions: EncodeOptions;
   readonly #send: Send;
   readonly #host: CallHost;
   readonly #kernel: CallHost;
@@ -169,7 +170,11 @@ export class Image extends Questions {
   }
 
   #encode(args: unknown[]): Bytes {
-    return args.length === 0 ? NO_ARGS : encodeArgs(args, this.#encodeOptions);
+    if (args.length === 0) return NO_ARGS;
+    // The kernel's word counts, and it may come back with another.
+    const maxBytes = this.#connection.welcome?.[8] ?? this.#limits.maxBodyBytes;
+    if (maxBytes !== this.#encodeOptions.maxBytes) this.#encodeOptions = { ...this.#encodeOptions, maxBytes };
+    return encodeArgs(args, this.#encodeOptions);
   }
 
   #handleTo(target: string): Handle {

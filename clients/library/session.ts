@@ -4,7 +4,7 @@
  *
  *     const session = new ClientSession(limits, port, random)
  *     session.id                                 // goes into the Hello; 0 asks for a new one
- *     session.onWelcome(id, window, now)         // after each greeting: all that is unanswered leaves again, under the same number
+ *     session.onWelcome(id, window, now, graceMs?)   // after each greeting: all that is unanswered leaves again, same numbers
  *     session.onLost(now)                        // the link is gone
  *     session.onRefused(error, now)              // the kernel refused the greeting (EXPIRED: the session is forgotten)
  *     session.onEnvelope(envelope, now)          // ANSWER, ERROR, PARTIAL, NOTICE
@@ -59,6 +59,7 @@ export class ClientSession {
   private closed = false;
   private lastReached: number | null = null;
   private window: number;
+  private graceMs: number;
   private nextNo = 1;
   private lowest = 1;
   /** Numbered and unsettled, in order of number. */
@@ -80,6 +81,7 @@ export class ClientSession {
     private readonly random: () => number,
   ) {
     this.window = limits.window;
+    this.graceMs = limits.graceMs;
     this.tracePrefix = `${Math.floor(random() * 36 ** 6).toString(36)}.`;
   }
 
@@ -90,7 +92,7 @@ export class ClientSession {
 
   /** True while `tick` has something to watch. */
   get busy(): boolean {
-    return this.outstanding > 0;
+    return this.outstanding > 0 || [...this.subscriptions.values()].some(({ stuck }) => stuck);
   }
 
   // ---- requests -----------------------------------------------------------------------------------------------------------
@@ -215,7 +217,7 @@ export class ClientSession {
 
   // ---- the link -----------------------------------------------------------------------------------------------------------
 
-  onWelcome(id: number, window: number, now: number): void {
+  onWelcome(id: number, window: number, now: number, graceMs = this.limits.graceMs): void {
     if (id !== this.id) {
       this.endSession(endings.forgotten);
       this.id = id;
@@ -223,6 +225,7 @@ export class ClientSession {
     this.connected = true;
     this.lastReached = now;
     this.window = Math.max(1, Math.min(window, this.limits.window));
+    this.graceMs = graceMs;
     for (const request of this.open.values()) if (request.state === STATE.SENT) this.sendLater(request, now);
     for (const subscription of this.subscriptions.values()) subscription.establish();
     this.pump(now);
@@ -308,6 +311,7 @@ export class ClientSession {
     }
     if (now >= this.nextDue) this.expire(now);
     this.pump(now);
+    for (const subscription of this.subscriptions.values()) if (subscription.stuck) subscription.retry();
   }
 
   private expire(now: number): void {
@@ -320,8 +324,7 @@ export class ClientSession {
   private expireOne(request: Request, now: number): void {
     if (request.state === STATE.SETTLED) return;
     const backingOff = request.state === STATE.RESEND && request.lastError !== null;
-    const end =
-      this.connected && request.no !== 0 && !backingOff ? request.deadline + this.limits.graceMs : request.deadline;
+    const end = this.connected && request.no !== 0 && !backingOff ? request.deadline + this.graceMs : request.deadline;
     if (now >= end)
       return this.fail(
         request,

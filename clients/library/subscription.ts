@@ -5,6 +5,7 @@
  * Invariants:
  *   S1  The kernel is never granted more notices than `credit` beyond those taken.
  *   S2  Whoever listens is told (`gap`) when notices may be missing: after a reconnect, or when the parts do not count up.
+ *   S3  What a full lane did not take is offered again (`stuck`, `retry`) until the link is lost: no subscription falls silent.
  */
 import { T, type FromClient, type Notice } from '../../protocol/index.js';
 
@@ -22,6 +23,11 @@ export class Subscription {
   private takenSinceCredit = 0;
   private missed = false;
   private ended = false;
+  /** A greeting is in force, so there is somebody to send to. */
+  private linked = false;
+  private established = false;
+  /** The lane was full: `retry` is to be called at the next tick. */
+  stuck = false;
 
   constructor(
     readonly no: number,
@@ -36,11 +42,20 @@ export class Subscription {
   establish(): void {
     this.nextPart = 1;
     this.takenSinceCredit = 0;
-    this.send([T.SUBSCRIBE, this.no, this.pattern, this.credit]);
+    this.linked = true;
+    this.established = this.send([T.SUBSCRIBE, this.no, this.pattern, this.credit]);
+    this.stuck = !this.established;
   }
 
   interrupted(): void {
     this.missed = true;
+    this.linked = false;
+    this.stuck = false;
+  }
+
+  retry(): void {
+    if (this.established) this.giveBack();
+    else this.establish();
   }
 
   onNotice([, , part, seq, time, changes]: Notice): void {
@@ -54,13 +69,19 @@ export class Subscription {
   /** The listener is done with `count` notices: gives the credit back, half a window at a time. */
   taken(count: number): void {
     this.takenSinceCredit += count;
-    if (this.takenSinceCredit * 2 < this.credit) return;
-    if (this.send([T.CREDIT, this.no, this.takenSinceCredit])) this.takenSinceCredit = 0;
+    this.giveBack();
+  }
+
+  private giveBack(): void {
+    if (!this.linked || this.ended || this.takenSinceCredit * 2 < this.credit) return;
+    this.stuck = !this.send([T.CREDIT, this.no, this.takenSinceCredit]);
+    if (!this.stuck) this.takenSinceCredit = 0;
   }
 
   end(): void {
     if (this.ended) return;
     this.ended = true;
+    this.stuck = false;
     this.send([T.UNSUBSCRIBE, this.no]);
     this.forget();
     this.sink.ended?.();

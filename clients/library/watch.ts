@@ -16,7 +16,8 @@ export interface ImageNotice {
 
 export class Watch implements AsyncIterableIterator<ImageNotice>, NoticeSink {
   private readonly queue: ImageNotice[] = [];
-  private waiting: ((result: IteratorResult<ImageNotice>) => void) | null = null;
+  /** Calls of `next` that found nothing, first come first served. */
+  private readonly waiting: ((result: IteratorResult<ImageNotice>) => void)[] = [];
   private hadGap = false;
   private over = false;
   private readonly subscription: Subscription;
@@ -26,13 +27,14 @@ export class Watch implements AsyncIterableIterator<ImageNotice>, NoticeSink {
   }
 
   constructor(
-    connection: Connection,
+    private readonly connection: Connection,
     pattern: string,
     credit: number,
     private readonly handleTo: (oid: string) => unknown,
     listener?: (notice: ImageNotice) => unknown,
   ) {
     this.subscription = connection.session.subscribe(pattern, credit, this);
+    if (this.subscription.stuck) connection.watch();
     if (listener !== undefined) void this.deliver(listener);
   }
 
@@ -44,13 +46,13 @@ export class Watch implements AsyncIterableIterator<ImageNotice>, NoticeSink {
     }
     const notice = { seq, time, changes, gap: this.hadGap };
     this.hadGap = false;
-    if (this.waiting === null) {
+    const next = this.waiting.shift();
+    if (next === undefined) {
       this.queue.push(notice);
       return;
     }
-    this.subscription.taken(1);
-    this.waiting({ value: notice, done: false });
-    this.waiting = null;
+    this.taken();
+    next({ value: notice, done: false });
   }
 
   gap(): void {
@@ -59,20 +61,22 @@ export class Watch implements AsyncIterableIterator<ImageNotice>, NoticeSink {
 
   ended(): void {
     this.over = true;
-    this.waiting?.({ value: undefined, done: true });
-    this.waiting = null;
+    for (const next of this.waiting.splice(0)) next({ value: undefined, done: true });
   }
 
   next(): Promise<IteratorResult<ImageNotice>> {
     const notice = this.queue.shift();
     if (notice !== undefined) {
-      this.subscription.taken(1);
+      this.taken();
       return Promise.resolve({ value: notice, done: false });
     }
     if (this.over) return Promise.resolve({ value: undefined, done: true });
-    return new Promise((resolve) => {
-      this.waiting = resolve;
-    });
+    return new Promise((resolve) => void this.waiting.push(resolve));
+  }
+
+  private taken(): void {
+    this.subscription.taken(1);
+    if (this.subscription.stuck) this.connection.watch();
   }
 
   /** Ends the subscription. */

@@ -6,6 +6,7 @@
  *   C2  nothing is queued while the link is down: `send` answers false, and `welcomed` is the moment to send again.
  *   C3  one send at a time; when ZeroMQ has no room the frame waits and the lane fills up to its limit.
  *   C4  what arrived before the connection broke is delivered before `lost`.
+ *   C5  interval, liveness and frame size are those of the welcome; the options count until it comes.
  */
 import type { Dealer, Event } from 'zeromq';
 import { ClientLink, RECONNECT, silenceMs, type LinkEffect } from '../link.js';
@@ -27,6 +28,8 @@ const IDLE_LOOKS = 3;
 const READ_OUT_MS = 250;
 /** A day; ZeroMQ doubles it with a random part, in 32 bits. */
 const NEVER_MS = 86_400_000;
+/** What the welcome allows is not known when the socket is made: this is the largest that a configuration may name. */
+const CEILING_BYTES = 2 ** 30;
 
 export class LinkClient {
   private readonly link: ClientLink;
@@ -50,7 +53,7 @@ export class LinkClient {
   ) {
     this.link = new ClientLink(options, options.reconnect ?? RECONNECT[options.kind], Math.random, Date.now());
     this.lane = new Lane(options.laneLimit, options.maxFrameBytes, (envelope) =>
-      handlers.log('error', 'link.envelope-too-large', { type: envelope[0], maxFrameBytes: options.maxFrameBytes }),
+      handlers.log('error', 'link.envelope-too-large', { type: envelope[0], maxFrameBytes: this.lane.maxFrameBytes }),
     );
   }
 
@@ -276,13 +279,17 @@ export class LinkClient {
     const value = readPlain(body);
     checkVersion(value);
     const welcome = checkWelcome(value);
-    this.perform(this.link.welcomed(now));
+    const [, , , , , heartbeatIntervalMs, liveness, maxFrameBytes] = welcome;
+    this.lane.maxFrameBytes = maxFrameBytes;
+    this.perform(this.link.welcomed(now, { heartbeatIntervalMs, liveness }));
     this.arm();
     this.handlers.welcomed(welcome);
   }
 
   private work(attempt: number, body: Buffer, now: number): void {
     if (this.link.state !== 'up') return;
+    if (body.length > this.lane.maxFrameBytes)
+      throw new TelosError('TOO_LARGE', `a frame of ${body.length} bytes, of at most ${this.lane.maxFrameBytes}`);
     const { no, envelopes } = readWork(body);
     if (this.link.work(no, now)) this.deliver(envelopes);
     else this.broken(attempt, `frame ${no} came after frame ${this.link.lastReceived}`);
@@ -366,7 +373,7 @@ export class LinkClient {
   }
 }
 
-function socketOptions({ curve, heartbeatIntervalMs, liveness, maxFrameBytes }: LinkClientOptions): Partial<Dealer> {
+function socketOptions({ curve, heartbeatIntervalMs, liveness }: LinkClientOptions): Partial<Dealer> {
   const patience = silenceMs({ heartbeatIntervalMs, liveness });
   return {
     sendTimeout: 0,
@@ -379,7 +386,7 @@ function socketOptions({ curve, heartbeatIntervalMs, liveness, maxFrameBytes }: 
     handshakeInterval: patience,
     sendHighWaterMark: HIGH_WATER_FRAMES,
     receiveHighWaterMark: HIGH_WATER_FRAMES,
-    maxMessageSize: maxFrameBytes,
+    maxMessageSize: CEILING_BYTES,
     ...(curve === null
       ? {}
       : { curveServerKey: curve.serverKey, curvePublicKey: curve.publicKey, curveSecretKey: curve.secretKey }),

@@ -79,7 +79,7 @@ export class Lane {
 
   constructor(
     private readonly limit: number,
-    private readonly maxFrameBytes: number,
+    public maxFrameBytes: number,
     private readonly tooLarge: (envelope: Envelope) => void,
   ) {}
 

@@ -51,6 +51,7 @@ export interface LinkClientOptions {
   readonly kind: LinkKind;
   /** Pauses between attempts; those of the kind when absent. */
   readonly reconnect?: ReconnectTimes;
+  /** This and the next two hold until the welcome, which brings the kernel's own. */
   readonly heartbeatIntervalMs: number;
   readonly liveness: number;
   readonly maxFrameBytes: number;

@@ -255,14 +255,27 @@ describe('silence', () => {
   });
 
   test('stopped-server-is-lost-and-found', async () => {
-    const w = await world();
-    const client = await connect(w, { liveness: 3 });
+    const w = await world({ liveness: 3 });
+    const client = await connect(w);
     await client.event('welcomed');
     signal(w.server.pid, 'SIGSTOP');
     expect((await client.event('lost'))['why']).toMatch(/silent/);
     signal(w.server.pid, 'SIGCONT');
     await until('a second welcome', () => client.count('welcomed') === 2, 10_000);
     await echoes(client, 1, 5);
+  });
+
+  test('times-and-frame-size-of-the-welcome-count-for-a-client-that-was-configured-otherwise', async () => {
+    const w = await world({ heartbeatIntervalMs: 100, liveness: 3, maxFrameBytes: 65_536 });
+    const client = await connect(w, { heartbeatIntervalMs: 60_000, liveness: 50 });
+    await client.event('welcomed');
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    await echoes(client, 1, 5);
+    expect(w.server.count('lost')).toBe(0);
+    await client.do('send', { from: 6, size: 100_000 });
+    await client.event('log', ({ name }) => name === 'link.envelope-too-large');
+    await echoes(client, 7, 5);
+    expect([w.server.count('lost'), client.count('lost')]).toEqual([0, 0]);
   });
 
   test('judge-that-was-stopped-itself-renews-all-leases', async () => {

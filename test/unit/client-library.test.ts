@@ -4,11 +4,12 @@ import { TelosError, ORIGIN, T, encodeContent, type Envelope, type FromClient } 
 import { Connection, type Link, type LinkHandlers } from '../../clients/library/connection.js';
 import { makeHandle, targetOf } from '../../clients/library/handle.js';
 import { Image } from '../../clients/library/image.js';
-import { sessionLimits } from '../../clients/library/connect.js';
+import { connect, sessionLimits } from '../../clients/library/connect.js';
 import { defaultConfig } from '../../config/index.js';
 import { identifiersIn } from '../../clients/repl/identifiers.js';
 import { forPipe, referencesIn } from '../../clients/repl/print.js';
 import { readyFields } from '../../clients/cli/guardian.js';
+import { readyLine } from '../../actors/supervisor/ready-line.js';
 import { showError } from '../../clients/terminal/index.js';
 
 describe('a handle', () => {
@@ -51,12 +52,13 @@ class FakeLink implements Link {
   open = (): void => {
     this.opened++;
   };
-  send = (envelope: Envelope): boolean => this.sent.push(envelope) > 0;
+  full = false;
+  send = (envelope: Envelope): boolean => !this.full && this.sent.push(envelope) > 0;
   goodbye = async (): Promise<void> => undefined;
   close = async (): Promise<void> => undefined;
 
-  welcome(session: number): void {
-    this.handlers.welcomed(['TelOS', 1, 1, 'image', session, 1000, 3, 1e6, 1e6, 64]);
+  welcome(session: number, { intervalMs = 1000, maxBodyBytes = 1e6 } = {}): void {
+    this.handlers.welcomed(['TelOS', 1, 1, 'image', session, intervalMs, 3, 1e6, maxBodyBytes, 64]);
   }
 
   last(): FromClient {
@@ -64,7 +66,14 @@ class FakeLink implements Link {
   }
 }
 
-function open(): { links: FakeLink[]; image: Image; hellos: () => number } {
+interface Opened {
+  readonly links: FakeLink[];
+  readonly image: Image;
+  readonly connection: Connection;
+  readonly hellos: () => number;
+}
+
+function open(): Opened {
   const links: FakeLink[] = [];
   let hello: () => readonly unknown[] = () => [];
   let now = 0;
@@ -83,7 +92,7 @@ function open(): { links: FakeLink[]; image: Image; hellos: () => number } {
   });
   const image = new Image(connection, { maxBodyBytes: 1e6, maxDepth: 64, noticeCredit: 8 });
   links[0]?.welcome(7);
-  return { links, image, hellos: () => hello()[6] as number };
+  return { links, image, connection, hellos: () => hello()[6] as number };
 }
 
 const answer = (link: FakeLink, no: number, value: unknown): void => {
@@ -191,6 +200,85 @@ describe('an image', () => {
   });
 });
 
+describe('a connection', () => {
+  test('limits are those of the welcome, also when the kernel comes back with others', async () => {
+    const { links, image, connection } = open();
+    const link = links[0] as FakeLink;
+    const send = (): Promise<unknown> => image.send('acct', 'note', 'x'.repeat(1000));
+    link.welcome(7, { maxBodyBytes: 500, intervalMs: 10 });
+    await expect(send()).rejects.toMatchObject({ code: 'TOO_LARGE' });
+    link.welcome(7, { maxBodyBytes: 5000, intervalMs: 10 });
+    const asked = send();
+    expect(link.last()[0]).toBe(T.ASK);
+    connection.session.tick(20_000 + 100);
+    await expect(asked).rejects.toMatchObject({ code: 'OUTCOME_UNKNOWN' });
+    await image.close();
+  });
+
+  test('a kernel that has no room is waited for, one that refuses is not', async () => {
+    const { links, connection } = open();
+    const link = links[0] as FakeLink;
+    let first = 'waits';
+    const refused = (code: 'BUSY' | 'UNAUTHORIZED'): void => link.handlers.refused(new TelosError(code, 'no').toWire());
+    const welcomed = connection.welcomed().then(() => (first = 'let in'));
+    refused('BUSY');
+    await new Promise((resolve) => setImmediate(resolve));
+    expect([first, connection.refusal?.code]).toEqual(['waits', 'BUSY']);
+    link.welcome(7);
+    expect(await welcomed).toBe('let in');
+    const second = connection.welcomed();
+    refused('UNAUTHORIZED');
+    await expect(second).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
+    await connection.close();
+  });
+
+  test('an endpoint without the key of its server is refused at once', async () => {
+    const keys = { publicKey: 'p', secretKey: 's', token: '' };
+    const lonely = connect({ image: '/nowhere/at/all', endpoint: 'tcp://127.0.0.1:9', keys });
+    await expect(lonely).rejects.toMatchObject({
+      code: 'BAD_ARGUMENT',
+      message: expect.stringContaining('tcp://127.0.0.1:9'),
+      remedy: expect.stringContaining('serverKey'),
+    });
+  });
+});
+
+describe('a watch', () => {
+  const notices = (from: number, count: number): Envelope[] =>
+    Array.from({ length: count }, (_, i) => [T.NOTICE, 1, from + i, from + i, 99, []]);
+
+  test('next asked for twice at once answers two notices, and both end', async () => {
+    const { links, image } = open();
+    const watch = image.subscribe('*');
+    const both = [watch.next(), watch.next()];
+    links[0]?.handlers.work(notices(1, 2));
+    expect((await Promise.all(both)).map(({ value }) => value.seq)).toEqual([1, 2]);
+    const last = [watch.next(), watch.next()];
+    watch.close();
+    expect((await Promise.all(last)).map(({ done }) => done)).toEqual([true, true]);
+    await image.close();
+  });
+
+  test('S3 a credit that found the lane full is given back later, and so is a subscription made meanwhile', async () => {
+    const { links, image, connection } = open();
+    const link = links[0] as FakeLink;
+    const watch = image.subscribe('*');
+    link.handlers.work(notices(1, 8));
+    link.full = true;
+    for (let i = 0; i < 8; i++) await watch.next();
+    const second = image.subscribe('acct');
+    link.full = false;
+    connection.session.tick(0);
+    expect(link.sent.slice(1)).toEqual([
+      [T.CREDIT, 1, 8],
+      [T.SUBSCRIBE, 2, 'acct', 8],
+    ]);
+    expect(connection.session.busy).toBe(false);
+    for (const one of [watch, second]) one.close();
+    await image.close();
+  });
+});
+
 describe('the session', () => {
   test('identifiers that may be names: no keywords, no properties, no strings', () => {
     expect(identifiersIn('await acct.deposit("x y", ...rest) // zed')).toEqual(['acct', 'rest']);
@@ -222,7 +310,11 @@ describe('the session', () => {
   });
 
   test('the ready line is read also when the path of the image has spaces', () => {
-    const line = 'telos ready image=/tmp/my image endpoint=tcp://127.0.0.1:5 pid=7';
-    expect(readyFields(line)).toEqual({ image: '/tmp/my image', endpoint: 'tcp://127.0.0.1:5', pid: 7 });
+    for (const path of ['/image', '/my image', '/a "b"\\c image=x endpoint=y', 'C:\\image'])
+      expect(readyFields(readyLine(path, 'tcp://127.0.0.1:5', 7))).toEqual({
+        image: path,
+        endpoint: 'tcp://127.0.0.1:5',
+        pid: 7,
+      });
   });
 });

@@ -5,10 +5,12 @@ import {
   Judge,
   Lease,
   RECONNECT,
+  reconnectTimes,
   silenceMs,
   tickEveryMs,
   type LinkEffect,
 } from '../../../protocol/index.js';
+import { defaultConfig, parseConfig } from '../../../config/index.js';
 
 const TIMES = { heartbeatIntervalMs: 1000, liveness: 3 };
 const kinds = (effects: readonly LinkEffect[]): string[] => effects.map((effect) => effect.do);
@@ -60,6 +62,35 @@ describe('greeting', () => {
     expect(bench.run(100).map(([, what]) => what)).toEqual(['connect']);
     bench.link.connected(bench.now);
     expect(bench.run(3000).map(([, what]) => what)).toEqual(['disconnect']);
+  });
+});
+
+describe('times', () => {
+  test('L5 those of the welcome count, whatever this end was configured with', () => {
+    const bench = new Bench();
+    bench.link.open(bench.now);
+    bench.link.connected(bench.now);
+    const begun = bench.now;
+    bench.link.welcomed(bench.now, { heartbeatIntervalMs: 200, liveness: 4 });
+    const seen = bench.run(1000);
+    expect(seen.filter(([, what]) => what === 'heartbeat').map(([at]) => at - begun)).toEqual([200, 400, 600, 800]);
+    expect(seen.find(([, what]) => what === 'lost')?.[0]).toBe(begun + 850);
+  });
+
+  test('pauses are those of the configuration, by kind', () => {
+    const { link } = defaultConfig;
+    for (const kind of ['worker', 'client'] as const) expect(reconnectTimes(kind, link)).toEqual(RECONNECT[kind]);
+    const other = parseConfig({
+      link: {
+        reconnect_first_ms: 1,
+        reconnect_soon_max_ms: 2,
+        reconnect_soon_for_ms: 3,
+        reconnect_worker_max_ms: 4,
+        reconnect_client_max_ms: 5,
+      },
+    });
+    expect(reconnectTimes('worker', other.link)).toEqual({ firstMs: 1, soonMaxMs: 2, soonForMs: 3, maxMs: 4 });
+    expect(reconnectTimes('client', other.link)).toEqual({ firstMs: 1, soonMaxMs: 2, soonForMs: 3, maxMs: 5 });
   });
 });
 
