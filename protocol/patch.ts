@@ -47,8 +47,8 @@ export function diff(before: Content, after: Content): Bytes | undefined {
   return writer.length > limit ? undefined : writer.finishCopy();
 }
 
-/** @throws TelosError DAMAGED when the patch was not made for `before` */
-export function applyPatch(before: Content, patch: Bytes): Content {
+/** @throws TelosError DAMAGED when the patch was not made for `before`, or makes more than `maxAfter` bytes */
+export function applyPatch(before: Content, patch: Bytes, maxAfter = MAX_AFTER): Content {
   if (!(before instanceof Uint8Array)) throw mismatch('it is a primitive value');
   const list = readPlain(patch);
   if (!Array.isArray(list)) throw mismatch('the patch is no list');
@@ -57,8 +57,8 @@ export function applyPatch(before: Content, patch: Bytes): Content {
     throw mismatch(`it has ${before.length} bytes instead of ${String(lengthBefore)}`);
   const parts = rest.length === 0 ? [] : partsOf(before, rest);
   const total = parts.reduce((length, part) => length + part.length, 0);
-  if (total !== lengthAfter || total > MAX_AFTER)
-    throw mismatch(`${total} bytes result instead of ${String(lengthAfter)}`);
+  if (total !== lengthAfter) throw mismatch(`${total} bytes result instead of ${String(lengthAfter)}`);
+  if (total > maxAfter) throw mismatch(`${total} bytes result; ${maxAfter} are the most`);
   const after = new Uint8Array(total);
   let at = 0;
   for (const part of parts) {

@@ -2,6 +2,7 @@
  * Owns: which peer of the link is a client and which is which worker's life. Checks what they send and hands it to the kernel.
  *
  *   E1  What is malformed throws: the link server refuses and drops that peer. Whatever else goes wrong inside the kernel is `broken`.
+ *   E2  What a peer sends never says that the journal is damaged: only what was read from it does, and a life that ends for that is the last.
  */
 import {
   checkFromClient,
@@ -104,14 +105,17 @@ export class Peers implements LinkServerHandlers {
     else this.options.workers.lost(peer.life, `its link ended: ${why}`);
   }
 
-  /** E1 */
+  /** E1, E2 */
   #inKernel(work: (now: number) => void): void {
     const now = Date.now();
     try {
       work(now);
     } catch (error) {
-      if (error instanceof TelosError && error.code !== 'INTERNAL' && error.code !== 'DAMAGED') throw error;
-      this.options.broken(error);
+      if (!(error instanceof TelosError)) this.options.broken(error);
+      else if (error.code === 'INTERNAL') this.options.broken(error);
+      else if (error.code === 'DAMAGED')
+        this.options.broken(new TelosError('INTERNAL', error.message, { cause: error }));
+      else throw error;
     } finally {
       this.options.kernel.flush(now);
     }

@@ -1,30 +1,61 @@
 /**
- * Validation of a turn against the accepted state, and its application to it. Both are total: what can't be applied is found by
- * validation, so `applyTurn` never fails half way.
+ * Validation of a turn against the accepted state, and its application to it.
+ *
+ *   C1  All that could fail is done by validation, patches included, so `applyTurn` of a validated turn never fails half way.
+ *   C2  What no honest host sends (something written twice, a patch that does not fit what was read) is an offence of the host that sent it:
+ *       MALFORMED, before any verdict. It says nothing about the journal.
+ *   C3  Both take time in proportion to the body: a large turn may not keep the kernel from its heartbeats.
  */
 import {
   ABSENT,
   applyPatch,
+  PARENTS,
+  SHAPE,
+  TelosError,
   WRITE,
   type Attempt,
   type CommitBody,
   type Content,
   type Oid,
   type SlotChange,
+  type SlotWrite,
 } from '../../protocol/index.js';
 import type { NameBefore, SlotBefore } from '../journal/index.js';
 import { AcceptedState, keep, LOBBY, nameKey, newObject, type KObject } from './objects.js';
 
+/** What the patches of a body make, by write. */
+export type Patched = ReadonlyMap<SlotWrite, Content>;
+
+export const NO_PATCHES: Patched = new Map();
+
 export interface Validation {
-  /** Keys (oids, `=name`) whose reads are not of the accepted state. */
+  /** Keys (oids, `=name`) whose reads are not of the accepted state, or that can't be written. */
   readonly stale: string[];
   /** Highest turn among those that were read. */
   readonly readSeq: number;
+  /** Of a turn that is not stale. */
+  readonly patched: Patched;
 }
 
-/** Does every read name the attempt that is accepted for it, and can every write be applied? Source: Kung & Robinson 1981, backward validation. */
-export function validate(state: AcceptedState, body: CommitBody): Validation {
+/**
+ * Does every read name the attempt that is accepted for it, and can every write be applied? `unchecked` (tests): whatever was read.
+ * Source: Kung & Robinson 1981, backward validation.
+ * @throws TelosError MALFORMED (C2)
+ */
+export function validate(
+  state: AcceptedState,
+  body: CommitBody,
+  maxContentBytes: number,
+  unchecked = false,
+): Validation {
+  refuseDuplicates(body);
   const stale: string[] = [];
+  const readSeq = unchecked ? 0 : checkReads(state, body, stale);
+  const patches = checkWrites(state, body, stale);
+  return { stale, readSeq, patched: stale.length > 0 ? NO_PATCHES : applyPatches(patches, maxContentBytes) };
+}
+
+function checkReads(state: AcceptedState, body: CommitBody, stale: string[]): number {
   let readSeq = 0;
   for (const [oid, reads] of body[0]) {
     const object = state.objects.get(oid);
@@ -47,30 +78,95 @@ export function validate(state: AcceptedState, body: CommitBody): Validation {
     if (entry === undefined || entry.attempt !== attempt) stale.push(nameKey(name));
     else if (entry.seq > readSeq) readSeq = entry.seq;
   }
-  stale.push(...unwritable(state, body));
-  return { stale, readSeq };
+  return readSeq;
 }
 
-/** Keys that the turn would write and that can't be written, whatever it read. */
-export function unwritable(state: AcceptedState, body: CommitBody): string[] {
-  const stale: string[] = [];
-  const creates = body[2];
+interface Patch {
+  readonly oid: Oid;
+  readonly write: SlotWrite;
+  readonly before: Content;
+}
+
+/** Notes the keys that the turn would write and that can't be written, whatever it read. Gives the patches, with what they apply to. */
+function checkWrites(state: AcceptedState, body: CommitBody, stale: string[]): Patch[] {
+  const patches: Patch[] = [];
+  const creates = new Set(body[2]);
   for (const oid of creates) if (state.objects.get(oid)?.exists) stale.push(oid);
+  let reads: ReadIndex | undefined;
   for (const [oid, writes] of body[3]) {
     const object = state.objects.get(oid);
-    if (!object?.exists) {
-      if (!creates.includes(oid)) stale.push(oid);
+    if (!object?.exists && !creates.has(oid)) {
+      stale.push(oid);
       continue;
     }
-    for (const [slot, op] of writes) if (op === WRITE.PATCH && !hasRead(body, oid, slot)) stale.push(oid);
+    for (const write of writes) {
+      if (write[1] !== WRITE.PATCH) continue;
+      reads ??= indexReads(body);
+      const attempt = reads.get(oid)?.get(write[0]);
+      const slot = object?.slots.get(write[0]);
+      if (slot === undefined && attempt === ABSENT) throw misfit(oid, write, 'it is absent');
+      // A patch fits only the content that the turn has read.
+      if (slot === undefined || slot.attempt !== attempt) {
+        stale.push(oid);
+        break;
+      }
+      patches.push({ oid, write, before: slot.content });
+    }
   }
   for (const [name] of body[4]) if (!state.names.has(name)) stale.push(nameKey(name));
-  return stale;
+  return patches;
 }
 
-/** A patch fits only the content that the turn has read: without that read it could fail half-way through the turn. */
-function hasRead(body: CommitBody, oid: Oid, slot: string): boolean {
-  return body[0].some(([read, slots]) => read === oid && slots.some((name, i) => i % 2 === 0 && name === slot));
+type ReadIndex = ReadonlyMap<Oid, ReadonlyMap<string, Attempt>>;
+
+function indexReads(body: CommitBody): ReadIndex {
+  const index = new Map<Oid, Map<string, Attempt>>();
+  for (const [oid, reads] of body[0]) {
+    const slots = index.get(oid) ?? new Map<string, Attempt>();
+    index.set(oid, slots);
+    for (let i = 0; i < reads.length; i += 2) slots.set(reads[i] as string, reads[i + 1] as Attempt);
+  }
+  return index;
+}
+
+function applyPatches(patches: readonly Patch[], maxContentBytes: number): Patched {
+  if (patches.length === 0) return NO_PATCHES;
+  const contents = new Map<SlotWrite, Content>();
+  for (const { oid, write, before } of patches) {
+    try {
+      contents.set(write, applyPatch(before, write[2] as Uint8Array, maxContentBytes));
+    } catch (error) {
+      throw misfit(oid, write, TelosError.from(error).message);
+    }
+  }
+  return contents;
+}
+
+const misfit = (oid: Oid, [slot]: SlotWrite, why: string): TelosError =>
+  new TelosError('MALFORMED', `COMMIT body: the patch of ${oid}.${slot} can't be applied: ${why}`);
+
+/** C2. Twice the same slot, object or name: what stood before would be noted wrong, and a patch would meet another content. */
+function refuseDuplicates(body: CommitBody): void {
+  unique(body[2], 'creates', (oid) => oid);
+  unique(body[3], 'writes', ([oid]) => oid);
+  unique(body[4], 'nameWrites', ([name]) => name);
+  for (const [oid, writes] of body[3]) {
+    unique(writes, `writes of ${oid}`, ([slot]) => slot);
+    for (const [slot] of writes)
+      if (slot === SHAPE || slot === PARENTS)
+        throw new TelosError('MALFORMED', `COMMIT body: ${oid} has no slot ${JSON.stringify(slot)} to write`);
+  }
+}
+
+function unique<I>(items: readonly I[], place: string, keyOf: (item: I) => string): void {
+  if (items.length < 2) return;
+  const seen = new Set<string>();
+  for (const item of items) {
+    const key = keyOf(item);
+    if (seen.has(key))
+      throw new TelosError('MALFORMED', `COMMIT body: ${JSON.stringify(key)} comes twice in its ${place}`);
+    seen.add(key);
+  }
 }
 
 export interface Applied {
@@ -81,8 +177,17 @@ export interface Applied {
   readonly namesChanged: string[];
 }
 
-/** Applies an accepted turn (or one that is replayed) to the state. */
-export function applyTurn(state: AcceptedState, body: CommitBody, attempt: Attempt, seq: number): Applied {
+/**
+ * Applies an accepted turn (or one that is replayed) to the state. `patched`: of its validation; none when it comes from the journal, whose
+ * patches must fit. @throws TelosError DAMAGED a patch from the journal does not fit
+ */
+export function applyTurn(
+  state: AcceptedState,
+  body: CommitBody,
+  attempt: Attempt,
+  seq: number,
+  patched: Patched = NO_PATCHES,
+): Applied {
   const applied: Applied = { before: [], namesBefore: [], changed: [], namesChanged: [] };
   for (const oid of body[2]) {
     const object = state.objects.get(oid) ?? newObject(oid, true);
@@ -92,27 +197,36 @@ export function applyTurn(state: AcceptedState, body: CommitBody, attempt: Attem
     state.objects.set(oid, object);
     state.touch(object, seq);
   }
+  let lobbyChanged = false;
   for (const [oid, writes] of body[3]) {
     const object = state.objects.get(oid) as KObject;
     const changes: SlotChange[] = [];
-    for (const [slot, op, payload] of writes)
-      changes.push(applyWrite(object, slot, op, payload, attempt, seq, applied.before));
+    for (const write of writes) changes.push(applyWrite(object, write, patched, attempt, seq, applied.before));
     state.touch(object, seq);
     applied.changed.push([object, changes]);
+    lobbyChanged ||= oid === LOBBY;
   }
-  for (const [name, oid] of body[4]) applyName(state, name, oid, attempt, seq, applied);
+  let listingChanged = false;
+  for (const [name, oid] of body[4])
+    listingChanged = applyName(state, name, oid, attempt, seq, applied) || listingChanged;
+  const lobby = listingChanged ? state.objects.get(LOBBY) : undefined;
+  if (lobby === undefined) return applied;
+  lobby.shape = attempt;
+  lobby.shapeSeq = seq;
+  state.touch(lobby, seq);
+  if (!lobbyChanged) applied.changed.push([lobby, []]);
   return applied;
 }
 
 function applyWrite(
   object: KObject,
-  slot: string,
-  op: number,
-  payload: Content,
+  write: SlotWrite,
+  patched: Patched,
   attempt: Attempt,
   seq: number,
   before: SlotBefore[],
 ): SlotChange {
+  const [slot, op, payload] = write;
   const old = object.slots.get(slot);
   before.push(old ? [object.oid, slot, old.attempt, old.version, old.content] : [object.oid, slot, ABSENT, 0, null]);
   const isParent = slot.endsWith('*');
@@ -121,7 +235,10 @@ function applyWrite(
     noteShape(object, isParent, true, attempt, seq);
     return [slot, attempt, 0, true, null];
   }
-  const content = op === WRITE.PATCH ? applyPatch(old?.content ?? null, payload as Uint8Array) : keep(payload);
+  const content =
+    op === WRITE.PATCH
+      ? (patched.get(write) ?? applyPatch(old?.content ?? null, payload as Uint8Array))
+      : keep(payload);
   const version = (old?.version ?? 0) + 1;
   if (old) {
     old.attempt = attempt;
@@ -146,6 +263,7 @@ function noteShape(object: KObject, isParent: boolean, cameOrWent: boolean, atte
   }
 }
 
+/** True: the name came or went, so the lobby is listed otherwise. */
 function applyName(
   state: AcceptedState,
   name: string,
@@ -153,7 +271,7 @@ function applyName(
   attempt: Attempt,
   seq: number,
   applied: Applied,
-): void {
+): boolean {
   const entry = state.names.get(name) ?? state.adoptName(name, undefined);
   applied.namesBefore.push([name, entry.oid, entry.attempt]);
   const cameOrWent = (entry.oid === null) !== (oid === null);
@@ -161,18 +279,17 @@ function applyName(
   entry.attempt = oid === null ? ABSENT : attempt;
   entry.seq = seq;
   applied.namesChanged.push(name);
-  const lobby = state.objects.get(LOBBY);
-  if (cameOrWent && lobby) {
-    lobby.shape = attempt;
-    lobby.shapeSeq = seq;
-    state.touch(lobby, seq);
-    if (!applied.changed.some(([object]) => object === lobby)) applied.changed.push([lobby, []]);
-  }
+  return cameOrWent;
 }
 
-/** Keys that a turn would write, for grants. */
-export function writtenKeys(body: CommitBody): string[] {
+/** Keys that a turn would write, for grants. A name that comes or goes changes the lobby's shape, which a listing reads. */
+export function writtenKeys(state: AcceptedState, body: CommitBody): string[] {
   const keys: string[] = body[3].map(([oid]) => oid);
-  for (const [name] of body[4]) keys.push(nameKey(name));
+  let listingChanges = false;
+  for (const [name, oid] of body[4]) {
+    keys.push(nameKey(name));
+    listingChanges ||= ((state.names.get(name)?.oid ?? null) === null) !== (oid === null);
+  }
+  if (listingChanges) keys.push(LOBBY);
   return keys;
 }

@@ -29,7 +29,7 @@ import {
   type TurnRecord,
 } from '../journal/index.js';
 import type { Config } from '../../config/index.js';
-import { applyTurn, type Applied } from './commit.js';
+import { applyTurn, NO_PATCHES, type Applied, type Patched } from './commit.js';
 import { Delivery } from './delivery.js';
 import { Grants } from './grants.js';
 import { Groups } from './groups.js';
@@ -124,13 +124,14 @@ export class KernelCore {
     body: CommitBody,
     host: HostState | null,
     now: number,
+    patched: Patched = NO_PATCHES,
   ): number {
     if (this.readOnly) {
       this.#refuseWrite(message, body[7], now);
       return 0;
     }
     const seq = this.groups.nextSeq();
-    const applied = applyTurn(this.state, body, attempt, seq);
+    const applied = applyTurn(this.state, body, attempt, seq, patched);
     const firstOutgoing = this.#send(message, body, seq, now);
     this.#writeNames(applied);
     this.#consume(message, body[7], seq, now);

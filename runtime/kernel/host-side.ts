@@ -17,7 +17,7 @@ import {
   type SessionId,
 } from '../../protocol/index.js';
 import { keys, type StrikesRecord } from '../journal/index.js';
-import { unwritable, validate, writtenKeys } from './commit.js';
+import { validate, writtenKeys } from './commit.js';
 import type { KernelCore } from './core.js';
 import type { Message } from './message.js';
 import type { Operations } from './operations.js';
@@ -155,22 +155,28 @@ export class HostSide {
       return;
     }
     const body = checkCommitBody(readPlain(bytes));
-    const unchecked = core.faults.noValidation === true;
-    const { stale, readSeq } = unchecked
-      ? { stale: unwritable(core.state, body), readSeq: 0 }
-      : validate(core.state, body);
+    const { stale, readSeq, patched } = validate(
+      core.state,
+      body,
+      core.config.message.maxBodyBytes,
+      core.faults.noValidation === true,
+    );
     if (stale.length > 0) {
       core.grants.end(message, now);
       verdict(VERDICT.CONFLICT, stale);
       return;
     }
     const writes = body[2].length + body[3].length + body[4].length + body[5].length + body[6].length > 0;
-    if (writes && core.grants.blocks(message, writtenKeys(body))) {
+    if (writes && core.grants.blocks(message, writtenKeys(core.state, body))) {
       verdict(VERDICT.GRANTED, []);
       return;
     }
-    verdict(core.readOnly && writes ? VERDICT.CONFLICT : VERDICT.ACCEPTED, core.readOnly ? writtenKeys(body) : []);
-    if (writes || !body[7][0] || message.consumed !== null) core.accept(message, attempt, bytes, body, host, now);
+    verdict(
+      core.readOnly && writes ? VERDICT.CONFLICT : VERDICT.ACCEPTED,
+      core.readOnly ? writtenKeys(core.state, body) : [],
+    );
+    if (writes || !body[7][0] || message.consumed !== null)
+      core.accept(message, attempt, bytes, body, host, now, patched);
     else core.acceptReadOnly(message, body[7], readSeq, now);
   }
 }
