@@ -57,25 +57,18 @@ export function toFailure(thrown: unknown, turn: FailingTurn): Error {
   return failureOf(toWire(thrown), turn);
 }
 
-/** Whatever was thrown, as it leaves the turn. */
+/**
+ * Whatever was thrown, as it leaves the turn. Nobody pays for this, so a thrown value is never written out: only texts that are there already
+ * are looked at.
+ */
 export function toWire(thrown: unknown): WireError {
-  if (!isObject(thrown))
-    return methodFailed(
-      'Thrown',
-      text(() => String(thrown)),
-    );
+  if (!isObject(thrown)) return methodFailed('Thrown', primitiveText(thrown));
   const known = made.get(thrown);
   if (known) return known.wire;
   if (thrown instanceof TelosError) return thrown.toWire();
-  if (!(thrown instanceof Error))
-    return methodFailed(
-      'Thrown',
-      text(() => describe(thrown)),
-    );
-  return methodFailed(
-    text(() => thrown.name).slice(0, 100),
-    text(() => thrown.message),
-  );
+  const message = textOf(() => (thrown as { message?: unknown }).message);
+  if (!(thrown instanceof Error)) return methodFailed('Thrown', message ?? `${kindOf(thrown)} was thrown`);
+  return methodFailed(textOf(() => thrown.name)?.slice(0, 100) ?? 'Error', message ?? 'an error without a text');
 }
 
 const methodFailed = (name: string, message: string): WireError => [
@@ -86,20 +79,28 @@ const methodFailed = (name: string, message: string): WireError => [
   null,
 ];
 
-/** Text that user code helps to make: it may throw, or be no text. */
-function text(make: () => unknown): string {
-  try {
-    const made = String(make());
-    const whole = made.length > MAX_TEXT ? `${made.slice(0, MAX_TEXT)}…` : made;
-    return toWellFormed.call(whole);
-  } catch {
-    return 'an error whose text can not be read';
-  }
+/** The digits of a large bigint take as long as its square. */
+function primitiveText(thrown: unknown): string {
+  if (typeof thrown === 'bigint' && BigInt.asIntN(64, thrown) !== thrown) return 'a bigint was thrown';
+  return textOf(() => String(thrown)) ?? 'nothing was thrown';
 }
 
-function describe(thrown: object): string {
-  const { message } = thrown as { message?: unknown };
-  return typeof message === 'string' ? message : JSON.stringify(thrown);
+const kindOf = (thrown: object): string => {
+  const name = textOf(() => (thrown as { constructor?: { name?: unknown } }).constructor?.name);
+  return name === undefined || name === ''
+    ? 'an object'
+    : `${/^[AEIOU]/.test(name) ? 'an' : 'a'} ${name.slice(0, 100)}`;
+};
+
+/** What user code calls a text: it may throw, or be something else. */
+function textOf(look: () => unknown): string | undefined {
+  try {
+    const found = look();
+    if (typeof found !== 'string') return undefined;
+    return toWellFormed.call(found.length > MAX_TEXT ? `${found.slice(0, MAX_TEXT)}…` : found);
+  } catch {
+    return undefined;
+  }
 }
 
 const isObject = (value: unknown): value is object =>

@@ -237,8 +237,9 @@ export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Rec
       this.#absorb(child);
       return carried;
     } catch (thrown) {
+      const failed = toFailure(thrown, this.turn);
       await child.#failed();
-      throw toFailure(thrown, this.turn);
+      throw toFailure(failed, this.turn);
     }
   }
 
@@ -252,8 +253,9 @@ export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Rec
       if (this.#tail !== null) await this.#settled();
       return this.#finish(result);
     } catch (thrown) {
+      const failed = toFailure(thrown, this.turn);
       await this.#failed();
-      throw thrown;
+      throw toFailure(failed, this.turn);
     }
   }
 

@@ -26,6 +26,8 @@ afterAll(async () => {
 interface Hazard {
   readonly name: string;
   readonly source: string;
+  /** Runs as a free-standing turn, not as a method. */
+  readonly free?: boolean;
   /** Codes that the sender may get; null: an answer is right as well. */
   readonly codes: readonly string[] | null;
 }
@@ -79,21 +81,42 @@ const HAZARDS: readonly Hazard[] = [
     source: 'async (self) => { const f = () => Promise.resolve().then(f); await f() }',
     codes: ['BUDGET', 'DEAD_LETTER'],
   },
+  {
+    name: 'throws-what-has-more-paths-than-can-be-walked',
+    source: 'async (self) => { let a = [1]; for (let i = 0; i < 60; i++) a = [a, a]; throw { a } }',
+    codes: ['METHOD_FAILED'],
+  },
+  {
+    name: 'throws-the-same-from-a-free-standing-turn',
+    source: 'async () => { let a = [1]; for (let i = 0; i < 60; i++) a = [a, a]; throw { a } }',
+    free: true,
+    codes: ['METHOD_FAILED'],
+  },
+  {
+    name: 'throws-an-error-whose-text-is-sixty-million-bytes-from-a-free-standing-turn',
+    source: 'async () => { throw Object.assign(new Error(), { message: new Uint8Array(6e7) }) }',
+    free: true,
+    codes: ['METHOD_FAILED', 'BUDGET'],
+  },
 ];
 
 test.each(HAZARDS)(
   '$name: its sender gets an error, what was with it on the host is answered rightly',
-  async ({ source, codes }) => {
-    const [outcome, counts] = await driver.run<[string, number[]]>(async (it: RemoteImage, evil: string) => {
-      const patient = it.with({ deadlineMs: 60_000 });
-      await patient.send('villain', 'setMethod', 'evil', evil);
-      const bad = patient.send('villain', 'evil').then(
-        () => 'answered',
-        (error: { code: string }) => error.code,
-      );
-      const good = Promise.all(Array.from({ length: 50 }, () => patient.send('innocent', 'increment')));
-      return [await bad, await good];
-    }, source);
+  async ({ source, free, codes }) => {
+    const [outcome, counts] = await driver.run<[string, number[]]>(
+      async (it: RemoteImage, evil: string, alone: boolean) => {
+        const patient = it.with({ deadlineMs: 60_000 });
+        if (!alone) await patient.send('villain', 'setMethod', 'evil', evil);
+        const bad = (alone ? patient.send('', 'turn', evil) : patient.send('villain', 'evil')).then(
+          () => 'answered',
+          (error: { code: string }) => error.code,
+        );
+        const good = Promise.all(Array.from({ length: 50 }, () => patient.send('innocent', 'increment')));
+        return [await bad, await good];
+      },
+      source,
+      free === true,
+    );
     if (codes === null) expect(['answered', 'METHOD_FAILED', 'BUDGET']).toContain(outcome);
     else expect(codes).toContain(outcome);
     const first = Math.min(...counts);
