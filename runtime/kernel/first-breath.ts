@@ -17,6 +17,7 @@ export function genesisOf(core: KernelCore, genesis: CommitBody, now: number, do
     const missing = missingOf(core, genesis);
     if (missing === null) done();
     else commit(core, missing, now, done);
+    core.state.releaseIdle(oids);
   });
   core.reader.flush();
 }

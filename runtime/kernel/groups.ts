@@ -189,8 +189,8 @@ export class Groups {
     for (const object of this.state.takeDirty(limit, before)) {
       group.puts.push([keys.object(object.oid), encodeRecord(this.state.snapshot(object, group.lastSeq))]);
       group.puts.push([keys.history(object.oid, group.lastSeq), encodeRecord(object.touched)]);
-      object.touched = [];
-      group.releases.push(() => this.state.saved(object));
+      const listed = object.touched.length;
+      group.releases.push(() => this.state.saved(object, listed));
     }
     const mark = this.state.replayMark(group.lastSeq);
     if (mark === this.#mark) return;

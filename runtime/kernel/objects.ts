@@ -43,7 +43,7 @@ export interface KObject {
   dirtySince: number;
   /** Snapshots on their way to the disk. */
   saving: number;
-  /** Turns that wrote it since the snapshot. */
+  /** Turns that wrote it since the last snapshot that is durable. */
   touched: number[];
 }
 
@@ -163,9 +163,10 @@ export class AcceptedState {
     return taken;
   }
 
-  /** A snapshot that `takeDirty` asked for is durable. */
-  saved(object: KObject): void {
+  /** A snapshot that `takeDirty` asked for is durable, with a list of the first `listed` turns that are noted here. */
+  saved(object: KObject, listed: number): void {
     object.saving--;
+    object.touched.splice(0, listed);
     this.release(object);
   }
 
@@ -178,6 +179,13 @@ export class AcceptedState {
     if (idle && object.oid !== LOBBY && !this.#pins.has(object.oid)) this.objects.delete(object.oid);
   }
 
+  releaseIdle(oids: Iterable<Oid>): void {
+    for (const oid of oids) {
+      const object = this.objects.get(oid);
+      if (object) this.release(object);
+    }
+  }
+
   /** Until `unpin` none of these is forgotten, once it is here. */
   pin(oids: readonly Oid[]): void {
     for (const oid of oids) this.#pins.set(oid, (this.#pins.get(oid) ?? 0) + 1);
@@ -188,9 +196,8 @@ export class AcceptedState {
       const left = (this.#pins.get(oid) ?? 1) - 1;
       if (left > 0) this.#pins.set(oid, left);
       else this.#pins.delete(oid);
-      const object = this.objects.get(oid);
-      if (object) this.release(object);
     }
+    this.releaseIdle(oids);
   }
 
   releaseHost(bit: number): void {
