@@ -8,9 +8,13 @@
  */
 import type { Message } from './message.js';
 
+/** What the kernel's own turns (undo) are told of their grant: given, or over before it was. Hosts are told over their link. */
+export type GrantOutcome = (given: boolean) => void;
+
 interface Grant {
   readonly message: Message;
   readonly keys: Set<string>;
+  readonly own: GrantOutcome | null;
   held: boolean;
   until: number;
   readonly blocked: Set<Message>;
@@ -30,10 +34,15 @@ export class Grants {
     return this.#grants.length;
   }
 
-  ask(message: Message, keys: readonly string[], now: number): void {
+  ask(message: Message, keys: readonly string[], now: number, own: GrantOutcome | null = null): void {
     this.end(message, now);
-    this.#grants.push({ message, keys: new Set(keys), held: false, until: Infinity, blocked: new Set() });
+    this.#grants.push({ message, keys: new Set(keys), own, held: false, until: Infinity, blocked: new Set() });
     this.#give(now);
+  }
+
+  /** Does this message hold a grant now? */
+  holds(message: Message): boolean {
+    return this.#grants.some((grant) => grant.held && grant.message === message);
   }
 
   /** Does another message hold a grant on one of these? Then this one is blocked until it ends. */
@@ -55,6 +64,7 @@ export class Grants {
     const [ended] = this.#grants.splice(index, 1);
     for (const blocked of ended?.blocked ?? []) if (blocked.state === 'running') this.retry(blocked);
     this.#give(now);
+    if (ended?.held === false) ended.own?.(false);
   }
 
   /** Ends what has been held for too long. */
@@ -64,15 +74,22 @@ export class Grants {
     return late;
   }
 
+  /** Who is told that it has one may commit at once, and so end it: all are marked before the first is told. */
   #give(now: number): void {
     const covered = new Set<string>();
+    const given: Grant[] = [];
     for (const grant of this.#grants) {
       const free = grant.held || ![...grant.keys].some((key) => covered.has(key));
       for (const key of grant.keys) covered.add(key);
       if (grant.held || !free) continue;
       grant.held = true;
       grant.until = now + this.limitMs;
-      this.given(grant.message);
+      given.push(grant);
+    }
+    for (const grant of given) {
+      if (!this.#grants.includes(grant)) continue;
+      if (grant.own === null) this.given(grant.message);
+      else grant.own(true);
     }
   }
 }

@@ -39,6 +39,8 @@ const SYSTEM = 'kernel';
 export class Operations {
   readonly #undo: Undo;
   readonly #external = new Map<number, (error: TelosError | null, value: unknown, now: number) => void>();
+  /** Dead letters that are being settled, each with those that wait to see whether it is still there. */
+  readonly #settling = new Map<unknown, (() => void)[]>();
   #tickets = 0;
   #lastExpiry = 0;
 
@@ -135,16 +137,32 @@ export class Operations {
     else this.core.acceptReadOnly(message, [true, contentOf(value), null], 0, now);
   }
 
+  /** One after another for each letter: that it is gone shows only when the turn that took it is durable. */
   #deadLetter(message: Message, op: 'deadLetterRetry' | 'deadLetterDrop', id: unknown): void {
+    if (message.state === 'done') return;
+    const line = this.#settling.get(id);
+    if (line) {
+      line.push(() => this.#deadLetter(message, op, id));
+      return;
+    }
+    this.#settling.set(id, []);
     this.queries.deadLetter(id, (error, letter, now) => {
-      if (message.state === 'done') return;
-      if (error || letter === null) this.core.fail(message, error ?? new TelosError('INTERNAL', 'no dead letter'), now);
-      else this.#settle(message, op, id as number, letter, now);
+      const over = message.state === 'done';
+      if (!over && (error || letter === null))
+        this.core.fail(message, error ?? new TelosError('INTERNAL', 'no dead letter'), now);
+      const seq = over || letter === null ? 0 : this.#settle(message, op, id as number, letter, now);
+      this.core.groups.whenDurable(seq, () => this.#nextSettler(id));
     });
   }
 
-  /** Retry sends under a new id; both take the letter away in the same commit. */
-  #settle(message: Message, op: string, id: number, [original, , , , , origin]: DeadLetterRecord, now: number): void {
+  #nextSettler(id: unknown): void {
+    const line = this.#settling.get(id) ?? [];
+    this.#settling.delete(id);
+    for (const settler of line) settler();
+  }
+
+  /** Retry sends under a new id; both take the letter away in the same commit. Answers its seq, 0 when there is none. */
+  #settle(message: Message, op: string, id: number, [original, , , , , origin]: DeadLetterRecord, now: number): number {
     const [target, selector, args] = original;
     const retry = op === 'deadLetterRetry';
     if (retry && !target.startsWith('#')) {
@@ -156,7 +174,7 @@ export class Operations {
         ),
         now,
       );
-      return;
+      return 0;
     }
     this.core.groups.delete(keys.deadLetter(id));
     const body: CommitBody = [
@@ -169,7 +187,7 @@ export class Operations {
       [],
       [true, retry ? pack({ no: this.core.nextOutgoing }) : true, null],
     ];
-    this.core.accept(message, this.core.nextAttempt(), pack(body), body, null, now);
+    return this.core.accept(message, this.core.nextAttempt(), pack(body), body, null, now);
   }
 
   // ---- look-ups of turns --------------------------------------------------------------------------------------------------------------
