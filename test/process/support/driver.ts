@@ -1,5 +1,6 @@
 /** The test's end of test/fixtures/driver.mjs: a client in a process of its own. */
 import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 import { ROOT, ended, start } from './processes.js';
@@ -32,6 +33,7 @@ interface Line {
   readonly id: number;
   readonly value?: unknown;
   readonly error?: RemoteError;
+  readonly note?: unknown;
 }
 
 /** What the function given to `run` gets first; the client library's Image. */
@@ -39,15 +41,18 @@ interface Line {
 export type RemoteImage = any;
 
 export class Driver {
+  /** What its functions have noted with `note(value)`, in order. */
+  readonly notes: unknown[] = [];
   private readonly waiting = new Map<number, Waiting>();
+  private readonly silent: Promise<unknown>;
   private next = 1;
   private errors = '';
 
   private constructor(readonly child: ChildProcess) {
     child.stderr?.on('data', (chunk: Buffer) => (this.errors += String(chunk)));
-    createInterface({ input: child.stdout as NodeJS.ReadableStream }).on('line', (line) =>
-      this.hear(JSON.parse(line) as Line),
-    );
+    const lines = createInterface({ input: child.stdout as NodeJS.ReadableStream });
+    lines.on('line', (line) => this.hear(JSON.parse(line) as Line));
+    this.silent = once(lines, 'close');
     child.stdin?.on('error', () => undefined);
     child.once('exit', (code, name) => {
       for (const { reject } of this.waiting.values())
@@ -121,11 +126,21 @@ export class Driver {
     await ended(this.child);
   }
 
+  /** kill -9. Answers when all that it had said is heard. */
+  async kill(): Promise<void> {
+    this.child.kill('SIGKILL');
+    await Promise.all([ended(this.child), this.silent]);
+  }
+
   private wait(id: number): Promise<unknown> {
     return new Promise((resolve, reject) => this.waiting.set(id, { resolve, reject }));
   }
 
-  private hear({ id, value, error }: Line): void {
+  private hear({ id, value, error, note }: Line): void {
+    if (note !== undefined) {
+      this.notes.push(note);
+      return;
+    }
     const waiting = this.waiting.get(id);
     this.waiting.delete(id);
     if (error === undefined) waiting?.resolve(value);
