@@ -4,7 +4,8 @@
  *
  *   K1  At most one commit is accepted under an id: the message leaves `inFlight` in the same step.
  *   K2  What a turn causes (answer, outbox, timers, notices) is bound to its seq and leaves through the gate (groups.ts, G1).
- *   K3  A message from outbox or timer always ends with a commit that takes its key away; an error leaves a dead letter.
+ *   K3  A message from outbox or timer always ends with a commit that takes its key away; an error leaves a dead letter. So does a client's
+ *       message that is given up for its strikes; any other error of one is its sender's.
  */
 import {
   KERNEL_SESSION,
@@ -40,6 +41,7 @@ import type { KernelFaults, KernelPorts } from './ports.js';
 import { Reader } from './reader.js';
 import { Router, type HostState } from './router.js';
 import { newSession, Sessions, type SavedReply, type Session } from './sessions.js';
+import { Suspicion } from './suspicion.js';
 
 /** A turn waits this many turns before its objects' snapshots are written: a hot object costs one snapshot per so many turns. */
 const SNAPSHOT_LAG_TURNS = 8192;
@@ -55,6 +57,7 @@ export class KernelCore {
   readonly notices: Notices;
   readonly reader: Reader;
   readonly delivery: Delivery;
+  readonly suspicion: Suspicion;
   /** The pseudo session of outbox messages, timers and genesis. */
   readonly own: Session;
   nextOutgoing = 1;
@@ -102,6 +105,7 @@ export class KernelCore {
       (ticket, range, limit) => ports.page(ticket, range, limit),
     );
     this.delivery = new Delivery(this);
+    this.suspicion = new Suspicion(this.groups);
     this.own = newSession(KERNEL_SESSION, '', 'kernel', 0);
     this.sessions.byId.set(KERNEL_SESSION, this.own);
   }
@@ -174,6 +178,7 @@ export class KernelCore {
   /** A turn that read and wrote nothing: its answer waits until all that it read is durable. */
   acceptReadOnly(message: Message, reply: Reply, readSeq: number, now: number): void {
     this.readsAnswered++;
+    this.#clear(message);
     this.#answer(message, reply, 0, readSeq, now);
   }
 
@@ -191,6 +196,7 @@ export class KernelCore {
       this.delivery.again(message, now);
       return;
     }
+    if (message.recorded.length > 0) message.owner.recorded.set(message.no, message.recorded);
     this.#leave(message, now, true);
     if (message.owner.peer !== 0) this.ports.toClient(message.owner.peer, [T.ERROR, message.no, error.toWire()]);
   }
@@ -198,6 +204,7 @@ export class KernelCore {
   /** The sender has gone for good: the message is dropped wherever it is. */
   abandon(message: Message, now: number): void {
     if (message.host) this.ports.toHost(message.host.id, [T.STOP_RUN, message.session, message.no]);
+    this.#clear(message);
     this.#leave(message, now, true);
   }
 
@@ -293,12 +300,17 @@ export class KernelCore {
       this.delivery.handled(message.no);
       this.groups.whenDurable(seq, () => this.delivery.settled(message.no));
     }
-    for (const [key] of message.recorded) this.groups.delete(keys.recorded(message.session, message.no, key));
-    if (message.strikes > 0) this.groups.delete(keys.strikes(message.session, message.no));
-    if (reply[0]) return;
-    if (message.owner !== null && message.strikes === 0) return;
-    if (message.consumed === null && message.strikes === 0) return;
-    this.#bury(message, reply, now);
+    this.#clear(message);
+    const givenUp = message.consumed !== null || message.strikes >= this.config.kernel.strikes;
+    if (!reply[0] && givenUp) this.#bury(message, reply, now);
+  }
+
+  /** It will not run again: what was kept for that goes, in memory and in the journal. */
+  #clear(message: Message): void {
+    const { session, no, recorded } = message;
+    for (const [key] of recorded) this.groups.delete(keys.recorded(session, no, key));
+    this.sessionOf(message).recorded.delete(no);
+    this.suspicion.forget(session, no);
   }
 
   #bury(message: Message, reply: Reply, now: number): void {

@@ -6,7 +6,7 @@
  *   D3  Everything in the journal below the window's end is in memory or under way; what is above is read when there is room.
  */
 import { ORIGIN } from '../../protocol/index.js';
-import { decodeRecord, fieldsOf, keys, rangeOf, type OutboxRecord, type StrikesRecord } from '../journal/index.js';
+import { decodeRecord, fieldsOf, keys, rangeOf, type OutboxRecord } from '../journal/index.js';
 import type { KernelCore } from './core.js';
 import type { Message } from './message.js';
 
@@ -41,7 +41,6 @@ export class Delivery {
   #timerPage = 0;
   #delayed: Message[] = [];
   #started = false;
-  readonly strikes = new Map<string, StrikesRecord>();
 
   constructor(private readonly core: KernelCore) {}
 
@@ -128,6 +127,9 @@ export class Delivery {
       const index = list.findIndex((entry) => entry.no === no);
       if (index < 0) continue;
       const [entry] = list.splice(index, 1);
+      // A page that is being read may show it all the same.
+      this.handled(no);
+      this.core.groups.whenWritten(() => this.settled(no));
       this.core.groups.delete(entry && entry.due > 0 ? keys.timer(entry.due, no) : keys.outbox(no));
     }
     this.#timersKnown.delete(no);
@@ -157,7 +159,7 @@ export class Delivery {
       },
       now,
     );
-    restoreStrikes(message, this.strikes);
+    this.core.suspicion.restore(message);
     this.core.router.dispatch(message, now);
   }
 
@@ -226,14 +228,4 @@ export class Delivery {
     while ((this.#timers[this.#timers.length - 1]?.due ?? -1) >= this.#horizon) cut.push(this.#timers.pop() as Entry);
     for (const { no } of cut) this.#timersKnown.delete(no);
   }
-}
-
-/** Strikes survive the kernel: a message that ended its host before is a suspect from the start. */
-export function restoreStrikes(message: Message, strikes: Map<string, StrikesRecord>): void {
-  if (strikes.size === 0) return;
-  const known = strikes.get(`${message.session}.${message.no}`);
-  if (known === undefined) return;
-  message.strikes = known[0];
-  message.history = known[1];
-  message.suspect = true;
 }

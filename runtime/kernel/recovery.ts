@@ -155,11 +155,18 @@ export class Recovery {
             (key, value) => this.#recorded(this.core.own, key, value),
             (now) => {
               this.core.delivery.start();
+              this.#release();
               done(now);
             },
           ),
       ),
     );
+  }
+
+  /** What was read for the replay and is as its snapshot says is needed no more. */
+  #release(): void {
+    this.core.state.releaseIdle(this.#snapshots.keys());
+    this.#snapshots.clear();
   }
 
   /** Sessions that ended have no header any more: their replies are nobody's. */
@@ -192,8 +199,9 @@ export class Recovery {
 
   #strikes(key: Buffer, value: Uint8Array): void {
     const [session = 0, no = 0] = fieldsOf(key);
-    this.core.delivery.strikes.set(
-      `${session}.${no}`,
+    this.core.suspicion.adopt(
+      session as SessionId,
+      no,
       decodeRecord<StrikesRecord>(value, `strikes of ${session}.${no}`),
     );
   }

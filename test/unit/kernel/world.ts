@@ -1,5 +1,5 @@
 /** A kernel on a memory store, with scripted peers: what it sends is kept in lists, storage answers when the test says so. */
-import { defaultConfig } from '../../../config/index.js';
+import { defaultConfig, type Config } from '../../../config/index.js';
 import {
   ABSENT,
   checkCommitBody,
@@ -64,6 +64,7 @@ export class World {
   constructor(
     readonly store = new MemoryStore('image'),
     readonly faults: KernelFaults = {},
+    readonly config: Config = defaultConfig,
   ) {
     this.start();
   }
@@ -93,7 +94,7 @@ export class World {
       },
       log: () => undefined,
     };
-    this.kernel = new Kernel(defaultConfig, this.store.open(), ports, this.faults, this.readOnly);
+    this.kernel = new Kernel(this.config, this.store.open(), ports, this.faults, this.readOnly);
     this.kernel.recover(GENESIS, this.now, () => undefined);
   }
 
@@ -232,8 +233,8 @@ export class World {
   }
 }
 
-export async function world(faults: KernelFaults = {}): Promise<World> {
-  const made = new World(undefined, faults);
+export async function world(faults: KernelFaults = {}, config: Config = defaultConfig): Promise<World> {
+  const made = new World(undefined, faults, config);
   await made.settle();
   return made;
 }
