@@ -81,10 +81,15 @@ export class World {
       toHost: (host, envelope) => void this.toHost.push([host, envelope]),
       toService: (worker, envelope) => void this.toHost.push([worker, envelope]),
       append: (group) => void this.appends.push(group),
-      read: (ticket, keys: readonly Key[]) =>
-        queueMicrotask(() => live() && this.kernel.readDone(ticket, this.store.getMany(keys), this.now)),
-      page: (ticket, range, limit) =>
-        queueMicrotask(() => live() && this.kernel.pageDone(ticket, this.store.page(range, limit), this.now)),
+      // What is read is as it was when it was asked for, however late it comes.
+      read: (ticket, keys: readonly Key[]) => {
+        const values = this.store.getMany(keys);
+        queueMicrotask(() => live() && this.kernel.readDone(ticket, values, this.now));
+      },
+      page: (ticket, range, limit) => {
+        const rows = this.store.page(range, limit);
+        queueMicrotask(() => live() && this.kernel.pageDone(ticket, rows, this.now));
+      },
       external: (ticket, op) => void this.external.push([ticket, op]),
       needQuarantine: () => {
         this.quarantineWanted++;
