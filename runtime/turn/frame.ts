@@ -2,7 +2,8 @@
  * One running method, primitive or free-standing function: what code sees of its turn. Owns: its working copies, the order of its sends, its
  * savepoint.
  *
- *   F1  Sends that one frame begins run one after another, in the order begun; the first begins at once.
+ *   F1  Sends that one frame begins run one after another, in the order begun; the first begins at once. One that has nothing left to do but
+ *       wait for a service lets the next begin: only requests to services overlap.
  *   F2  A frame is over when its code has answered and all its sends have settled. One that fails undoes its effects and those of all frames
  *       below it, before its caller sees the error.
  *   F3  Arguments and answers are carried (carried.ts); a change of a working copy is written, or an error: never lost (copies.ts).
@@ -19,13 +20,12 @@ import { toFailure } from './failure.js';
 import { Handle, makeHandle, makeSelf, type HandleOwner, type SelfTarget } from './handle.js';
 import type { TurnMeter } from './turn-meter.js';
 import { makePowers } from './powers.js';
+import { Sends } from './sends.js';
 import type { Turn } from './turn.js';
 import { checkSlotName } from './slot-names.js';
 import { notUnderstood } from './understanding.js';
 import type { ObjectView } from './view.js';
 import { LOBBY, NOT_UNDERSTOOD_SELECTOR } from './wellknown.js';
-
-const noop = (): void => undefined;
 
 export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Receiver {
   readonly meter: TurnMeter;
@@ -34,8 +34,7 @@ export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Rec
   over = false;
   readonly log: Log = [];
   #positions = 0;
-  /** The last send begun, until it has settled. Others wait on this and not on what code got, which stays unhandled if code ignores it. */
-  #tail: Promise<Carried> | null = null;
+  #sends: Sends | null = null;
   #handles: Map<string, object> | null = null;
   #copies: Copies | null = null;
   #self: object | null = null;
@@ -138,20 +137,25 @@ export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Rec
       return Promise.reject(toFailure(thrown, this.turn));
     }
     const position = this.#positions++;
-    const start = (): Promise<Carried> => this.perform(id, selector, list, above, position);
-    const begun = this.#tail === null ? start() : this.#tail.then(start, start);
-    this.#tail = begun;
-    return begun.then(
-      (carried) => {
-        if (this.#tail === begun) this.#tail = null;
-        return this.receive(carried);
-      },
-      (thrown: unknown) => {
-        if (this.#tail === begun) this.#tail = null;
-        this.turn.failedSends++;
-        throw toFailure(thrown, this.turn);
-      },
-    );
+    const sends = (this.#sends ??= new Sends());
+    return sends
+      .begin(position, () => this.perform(id, selector, list, above, position))
+      .then(
+        (carried) => {
+          sends.settled(position);
+          return this.receive(carried);
+        },
+        (thrown: unknown) => {
+          sends.settled(position);
+          this.turn.failedSends++;
+          throw toFailure(thrown, this.turn);
+        },
+      );
+  }
+
+  /** The request of this frame to a service is out: its caller may go on with its next send. */
+  waitsForService(): void {
+    if (this.caller !== null) this.caller.#sends?.passOn(this.position);
   }
 
   #carryAll(selector: string, args: readonly unknown[]): ArgList {
@@ -229,7 +233,7 @@ export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Rec
         const given = args.forMethod(child);
         given.unshift(child.self);
         const result = await begin(this.turn.code(cell)(child), given);
-        if (child.#tail !== null) await child.#settled();
+        if (child.#isSending) await child.#settled();
         carried = child.#finish(result);
       } else {
         carried = await this.turn.engine.primitive(cell.text, child)(child, args.plain(this.turn.resolveNow));
@@ -250,7 +254,7 @@ export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Rec
       throw this.turn.failure('BAD_ARGUMENT', 'the first argument of a turn is its source, a string');
     try {
       const result = await begin(this.turn.compile(source)(this), own);
-      if (this.#tail !== null) await this.#settled();
+      if (this.#isSending) await this.#settled();
       return this.#finish(result);
     } catch (thrown) {
       const failed = toFailure(thrown, this.turn);
@@ -271,17 +275,20 @@ export class Frame implements MethodContext, HandleOwner, SelfTarget, Owner, Rec
   }
 
   async #failed(): Promise<void> {
-    if (this.#tail !== null) await this.#settled();
+    if (this.#isSending) await this.#settled();
     this.over = true;
     undoAll(this.log);
   }
 
+  get #isSending(): boolean {
+    return this.#sends !== null && this.#sends.open > 0;
+  }
+
   /** All sends have settled, and whatever the code does after them has run. */
   async #settled(): Promise<void> {
-    for (let tail = this.#tail; tail !== null; tail = this.#tail) {
-      await tail.catch(noop);
+    while (this.#isSending) {
+      await this.#sends?.whenSettled();
       await this.turn.drained();
-      if (this.#tail === tail) this.#tail = null;
     }
   }
 

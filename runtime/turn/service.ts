@@ -25,7 +25,10 @@ export async function askService(
   const { maxBodyBytes, maxValueDepth } = turn.limits;
   const bytes = encodePlainArgs(args, `arguments of ${op}`, maxBodyBytes, maxValueDepth);
   const key = serviceKey(frame.path(), frame.nextPosition(), service, op, bytes);
-  const { ok, body } = await turn.service({ key, service, op, args: bytes });
+  const answered = turn.service({ key, service, op, args: bytes });
+  // What the kernel looks up is of the moment at which its turn in the order comes.
+  if (service !== 'kernel') frame.waitsForService();
+  const { ok, body } = await answered;
   turn.alive();
   if (ok) return plain(body);
   throw turn.failureOf(turn.codec.wireErrorIn(body));
