@@ -117,7 +117,8 @@ export class Queries {
         done(error, null, this.core.now);
         return;
       }
-      const slots = [...object.slots].map(([slot, { version, content, attempt }]) => ({
+      const sorted = [...object.slots].sort(([a], [b]) => (a < b ? -1 : 1));
+      const slots = sorted.map(([slot, { version, content, attempt }]) => ({
         slot,
         version,
         attempt,

@@ -1,5 +1,5 @@
 /**
- * Delegation: which slot answers to a name. Own slot first, else the parents, depth first in the order of their slots.
+ * Delegation: which slot answers to a name. Own slot first, else the parents, depth first in the order of their slots' names.
  *
  *   P1  Every miss is a read (attempt 0), every step to the parents a read of the pseudo slot `*`: whoever changes the outcome conflicts.
  *   P2  An object is searched once; one that comes up again below itself is a PARENT_CYCLE that names the path.

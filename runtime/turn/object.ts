@@ -37,7 +37,7 @@ export class CachedObject {
     }
   }
 
-  /** References in the slots whose name ends in `*`, in the order of the slots' creation. */
+  /** References in the slots whose name ends in `*`, in the order of those names. */
   get parentOids(): readonly Oid[] {
     return (this.#parentOids ??= parentsIn(this.slots));
   }
@@ -67,11 +67,13 @@ export class CachedObject {
   }
 }
 
+/** By name, not by age: what a slot means must not hang on when it was made, or taking it away could not be undone. */
 export function parentsIn(slots: Iterable<readonly [string, Cell]>): Oid[] {
-  const found: Oid[] = [];
+  const found: [slot: string, oid: Oid][] = [];
   for (const [slot, cell] of slots)
-    if (isParentSlot(slot) && cell.kind === KIND.REFERENCE) found.push(cell.text as Oid);
-  return found;
+    if (isParentSlot(slot) && cell.kind === KIND.REFERENCE) found.push([slot, cell.text as Oid]);
+  if (found.length > 1) found.sort(([a], [b]) => (a < b ? -1 : 1));
+  return found.map(([, oid]) => oid);
 }
 
 /** Bytes that outlive the frame in which they came. */

@@ -70,10 +70,12 @@ export class ObjectView implements DraftHome {
     return this.object === null ? NO_PARENTS : this.object.parentOids;
   }
 
-  /** Names of all own slots: a listing. */
+  /** Names of all own slots, sorted: a listing. */
   list(): string[] {
     if (this.object !== null) this.read(SHAPE, this.object.shape);
-    return this.#merged().map(([slot]) => slot);
+    return this.#merged()
+      .map(([slot]) => slot)
+      .sort();
   }
 
   #merged(): [string, Cell][] {

@@ -461,7 +461,7 @@ describe('look-up (P1-P3)', () => {
     world.object('#q', { x: 'q', z: 'q' });
     world.object('#a', { 'second*': ref('#q'), 'first*': ref('#p') });
     expect([await world.send('#a', 'x'), await world.send('#a', 'z')]).toEqual(['top', 'q']);
-    expect(await world.send('#a', 'parents')).toEqual([ref('#p'), ref('#q')]);
+    expect(await world.send('#a', 'parents')).toEqual([ref('#p'), ref('#traits'), ref('#q')]);
     await world.send('#a', 'removeSlot', 'first*');
     expect(await world.send('#a', 'x')).toBe('q');
     await world.send('#a', 'setSlot', 'first*', ref('#p'));
