@@ -16,6 +16,22 @@ export const RELATIONS: readonly Relation[] = [
     holds: ({ message, link }) => message.maxBodyBytes <= link.maxFrameBytes * 0.75,
   },
   {
+    says: 'message.max_object_bytes must be at most three quarters of link.max_frame_bytes, else a large object fits no frame and can not be loaded',
+    holds: ({ message, link }) => message.maxObjectBytes <= link.maxFrameBytes * 0.75,
+  },
+  {
+    says: 'message.max_object_bytes must be at least message.max_body_bytes, else a value that a message may carry fits no object',
+    holds: ({ message }) => message.maxObjectBytes >= message.maxBodyBytes,
+  },
+  {
+    says: 'host.max_cached_bytes must be at least message.max_object_bytes, else an object fits no host',
+    holds: ({ host, message }) => host.maxCachedBytes >= message.maxObjectBytes,
+  },
+  {
+    says: 'host.max_cached_bytes must be at most a quarter of turn.resident_bytes, else what a host holds leaves no room for the turns that run on it',
+    holds: ({ host, turn }) => host.maxCachedBytes <= turn.residentBytes / 4,
+  },
+  {
     says: 'message.default_deadline_ms must be at most message.max_deadline_ms',
     holds: ({ message }) => message.defaultDeadlineMs <= message.maxDeadlineMs,
   },
@@ -30,6 +46,11 @@ export const RELATIONS: readonly Relation[] = [
   {
     says: 'message.window must be at most kernel.max_in_flight',
     holds: ({ message, kernel }) => message.window <= kernel.maxInFlight,
+  },
+  {
+    says: 'message.max_body_bytes must be at most message.window_bytes, and that at most kernel.max_in_flight_bytes, else a large message is BUSY for ever',
+    holds: ({ message, kernel }) =>
+      message.maxBodyBytes <= message.windowBytes && message.windowBytes <= kernel.maxInFlightBytes,
   },
   {
     says: 'message.window must be at most link.lane_envelopes, else the answers of one client overflow its lane',

@@ -42,6 +42,9 @@ export const configSchema = z.strictObject({
     maxBodyBytes: whole(8 * MiB, KiB).describe(
       'Largest arguments or answer of one message, and largest value of one slot.',
     ),
+    maxObjectBytes: whole(12 * MiB, KiB).describe(
+      'Largest object, all its slots together: it has to fit into one frame when a host loads it. A turn that would make a larger one fails with `TOO_LARGE`.',
+    ),
     maxDepth: whole(64, 4, 200).describe('How deep lists and objects may be nested in a value.'),
     defaultDeadlineMs: whole(20_000).describe('Deadline of a message whose sender names none.'),
     maxDeadlineMs: whole(DAY).describe('Longest deadline; longer ones are cut to it.'),
@@ -81,6 +84,9 @@ export const configSchema = z.strictObject({
   }),
   host: group('What a host process holds, and how it retries.', {
     maxCachedObjects: whole(100_000).describe('Objects that one host holds; the least used is let go first.'),
+    maxCachedBytes: whole(256 * MiB).describe(
+      'Memory that these objects may take, by estimate; the least used is let go first.',
+    ),
     mailbox: whole(4096).describe('Messages that wait for one object; past it senders get `BUSY`.'),
     batch: whole(64).describe('Messages that one object handles before another has its turn.'),
     maxRetries: whole(8).describe('Runs of a turn after conflicts; the next one is under a grant.'),

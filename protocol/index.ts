@@ -9,6 +9,7 @@ export * from './encode.js';
 export * from './decode.js';
 export * from './json.js';
 export * from './patch.js';
+export * from './sizes.js';
 export * from './validate.js';
 export * from './validate-commit.js';
 export * from './link.js';

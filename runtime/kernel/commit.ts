@@ -11,8 +11,10 @@ import {
   applyPatch,
   PARENTS,
   SHAPE,
+  slotBytes,
   TelosError,
   WRITE,
+  OBJECT_BYTES,
   type Attempt,
   type CommitBody,
   type Content,
@@ -169,6 +171,42 @@ function unique<I>(items: readonly I[], place: string, keyOf: (item: I) => strin
   }
 }
 
+/**
+ * Why the turn can't be accepted although all that it read is true: an object would be larger than `most` bytes, and no host could load it. Two
+ * hosts may each have added what fits alone, so only the kernel can tell. What makes an object
+ * smaller is never refused.
+ */
+export function oversized(
+  state: AcceptedState,
+  body: CommitBody,
+  patched: Patched,
+  most: number,
+): TelosError | undefined {
+  for (const [oid, writes] of body[3]) {
+    const object = state.objects.get(oid);
+    let bytes = object?.bytes ?? OBJECT_BYTES;
+    for (const write of writes) bytes += addedBytes(write, patched);
+    if (bytes <= most) continue;
+    for (const [slot] of writes) {
+      const old = object?.slots.get(slot);
+      if (old !== undefined) bytes -= slotBytes(slot, old.content);
+    }
+    if (bytes > most && bytes > (object?.bytes ?? 0)) return tooLarge(oid, bytes, most);
+  }
+  return undefined;
+}
+
+function addedBytes(write: SlotWrite, patched: Patched): number {
+  const [slot, op, payload] = write;
+  if (op === WRITE.REMOVE) return 0;
+  return slotBytes(slot, op === WRITE.PATCH ? (patched.get(write) ?? null) : payload);
+}
+
+const tooLarge = (oid: Oid, bytes: number, most: number): TelosError =>
+  new TelosError('TOO_LARGE', `${oid} would take ${bytes} bytes; message.max_object_bytes is ${most}`, {
+    remedy: 'spread the slots over several objects, or raise message.max_object_bytes in the configuration',
+  });
+
 export interface Applied {
   readonly before: SlotBefore[];
   readonly namesBefore: NameBefore[];
@@ -230,6 +268,7 @@ function applyWrite(
   const old = object.slots.get(slot);
   before.push(old ? [object.oid, slot, old.attempt, old.version, old.content] : [object.oid, slot, ABSENT, 0, null]);
   const isParent = slot.endsWith('*');
+  if (old) object.bytes -= slotBytes(slot, old.content);
   if (op === WRITE.REMOVE) {
     object.slots.delete(slot);
     noteShape(object, isParent, true, attempt, seq);
@@ -239,6 +278,7 @@ function applyWrite(
     op === WRITE.PATCH
       ? (patched.get(write) ?? applyPatch(old?.content ?? null, payload as Uint8Array))
       : keep(payload);
+  object.bytes += slotBytes(slot, content);
   const version = (old?.version ?? 0) + 1;
   if (old) {
     old.attempt = attempt;

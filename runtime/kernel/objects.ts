@@ -16,6 +16,8 @@ import {
   type NameState,
   type ObjectState,
   type Oid,
+  OBJECT_BYTES,
+  slotBytes,
   type SlotRow,
 } from '../../protocol/index.js';
 import { decodeRecord, type NameRecord, type ObjectRecord } from '../journal/index.js';
@@ -37,10 +39,14 @@ export interface KObject {
   shapeSeq: number;
   parents: Attempt;
   parentsSeq: number;
+  /** What its state takes in a frame, at most. */
+  bytes: number;
   /** Bit set of the hosts that hold it. */
   holders: number;
   /** First turn that is in no snapshot, written or on its way; 0: clean. */
   dirtySince: number;
+  /** What it counts among the dirty ones. */
+  dirtyBytes: number;
   /** Snapshots on their way to the disk. */
   saving: number;
   /** Turns that wrote it since the last snapshot that is durable. */
@@ -68,8 +74,10 @@ export function newObject(oid: Oid, exists: boolean): KObject {
     shapeSeq: 0,
     parents: ABSENT,
     parentsSeq: 0,
+    bytes: OBJECT_BYTES,
     holders: 0,
     dirtySince: 0,
+    dirtyBytes: 0,
     saving: 0,
     touched: [],
   };
@@ -81,11 +89,16 @@ export class AcceptedState {
   /** Dirty objects in the order in which they became dirty; entries before `dirtyHead` are done. */
   #dirty: KObject[] = [];
   #dirtyHead = 0;
+  #dirtyBytes = 0;
   /** Objects that are being read or worked on, by how many. */
   readonly #pins = new Map<Oid, number>();
 
   get dirtyCount(): number {
     return this.#dirty.length - this.#dirtyHead;
+  }
+
+  get dirtyBytes(): number {
+    return this.#dirtyBytes;
   }
 
   /** An object as the journal holds it. One that is known already stays as it is. */
@@ -98,6 +111,7 @@ export class AcceptedState {
       object.shape = shape;
       object.parents = parents;
       for (let i = 0; i < rows.length; i += 4) {
+        object.bytes += slotBytes(rows[i] as string, rows[i + 3] as Content);
         object.slots.set(rows[i] as string, {
           attempt: rows[i + 1] as Attempt,
           version: rows[i + 2] as number,
@@ -132,7 +146,10 @@ export class AcceptedState {
     return object.slots.get(slot)?.seq ?? object.shapeSeq;
   }
 
+  /** A turn has written it. */
   touch(object: KObject, seq: number): void {
+    this.#dirtyBytes += object.bytes - object.dirtyBytes;
+    object.dirtyBytes = object.bytes;
     if (object.dirtySince === 0) {
       object.dirtySince = seq;
       this.#dirty.push(object);
@@ -145,14 +162,21 @@ export class AcceptedState {
     return this.#dirty[this.#dirtyHead]?.dirtySince ?? endSeq + 1;
   }
 
-  /** Takes up to `limit` objects off the queue that became dirty at or before `before`; their snapshots must be written by the caller. */
-  takeDirty(limit: number, before: number): KObject[] {
+  /**
+   * Takes objects off the queue that became dirty at or before `before`, up to `limit` and, but for the first, `bytes`; their snapshots must be
+   * written by the caller.
+   */
+  takeDirty(limit: number, bytes: number, before: number): KObject[] {
     const taken: KObject[] = [];
-    while (taken.length < limit) {
+    let left = bytes;
+    while (taken.length < limit && left > 0) {
       const object = this.#dirty[this.#dirtyHead];
       if (object === undefined || object.dirtySince > before) break;
       this.#dirtyHead++;
+      left -= object.bytes;
+      this.#dirtyBytes -= object.dirtyBytes;
       object.dirtySince = 0;
+      object.dirtyBytes = 0;
       object.saving++;
       taken.push(object);
     }

@@ -114,7 +114,13 @@ test('configuration-that-breaks-a-relation: BAD_CONFIG, naming the keys', async 
 test('host-that-can-not-start: START_FAILED, naming host and cause, no restart without end', async () => {
   const home = temporary();
   const config = join(home, 'config.json');
-  writeFileSync(config, JSON.stringify({ turn: { resident_bytes: 20 * 2 ** 20, max_grow_bytes: 2 ** 20 } }));
+  const small = {
+    link: { max_frame_bytes: 2 ** 20 },
+    message: { max_body_bytes: 2 ** 19, max_object_bytes: 2 ** 19 },
+    host: { max_cached_bytes: 2 ** 20 },
+    turn: { resident_bytes: 20 * 2 ** 20, max_grow_bytes: 2 ** 20 },
+  };
+  writeFileSync(config, JSON.stringify(small));
   const outcome = await up(join(home, 'image'), ['--hosts', '1'], { TELOS_CONFIG: config });
   expect(outcome.stderr).toContain('host-1');
   expect(outcome.stderr).toContain('turn.resident_bytes');

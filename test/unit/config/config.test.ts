@@ -59,6 +59,14 @@ test.each<[string, unknown, RegExp]>([
   ['negative', { host: { mailbox: -1 } }, /host\.mailbox/],
   ['no-map', 5, /expected object/],
   ['session-forgotten-too-early', { kernel: { session_expiry_ms: 1000 } }, /client_give_up_ms/],
+  [
+    'object-larger-than-frame',
+    { message: { max_object_bytes: 13 << 20 } },
+    /max_object_bytes must be at most three quarters/,
+  ],
+  ['object-smaller-than-body', { message: { max_object_bytes: 1 << 20 } }, /max_object_bytes must be at least/],
+  ['cache-smaller-than-object', { host: { max_cached_bytes: 1 << 20 } }, /max_cached_bytes must be at least/],
+  ['cache-larger-than-host', { turn: { resident_bytes: 512 << 20 } }, /max_cached_bytes must be at most a quarter/],
   ['body-larger-than-frame', { message: { max_body_bytes: 16777216 } }, /max_body_bytes/],
 ])('%s', (_, data, message) => {
   expect(() => parseConfig(data)).toThrow(badConfig(message));
