@@ -49,6 +49,9 @@ export const configSchema = z.strictObject({
     defaultDeadlineMs: whole(20_000).describe('Deadline of a message whose sender names none.'),
     maxDeadlineMs: whole(DAY).describe('Longest deadline; longer ones are cut to it.'),
     window: whole(4096).describe('Asks that one client may have outstanding.'),
+    windowBytes: whole(64 * MiB, KiB).describe(
+      'Size of the arguments that one client may have outstanding; past it `BUSY`.',
+    ),
     maxSelectorLength: whole(256, 16, 4096).describe('Longest selector, in characters.'),
     maxTargetLength: whole(256, 16, 4096).describe('Longest name or oid of a receiver, in characters.'),
   }),
@@ -62,9 +65,21 @@ export const configSchema = z.strictObject({
     maxDirtyObjects: whole(20_000).describe(
       'Objects without a fresh snapshot; past it snapshots are written sixteen times as fast.',
     ),
+    maxDirtyBytes: whole(256 * MiB, KiB).describe(
+      'Size of these objects; past it snapshots are written sixteen times as fast, past twice that senders get `BUSY`.',
+    ),
     idleFlushMs: whole(250).describe('Quiet time after which the snapshots that are left are written.'),
     maxSessions: whole(10_000).describe('Client sessions held in memory; past it new clients get `BUSY`.'),
     maxInFlight: whole(65_536).describe('Messages in the kernel that wait for a host; past it senders get `BUSY`.'),
+    maxInFlightBytes: whole(512 * MiB, KiB).describe(
+      'Size of the arguments of all messages of clients in the kernel; past it senders get `BUSY`.',
+    ),
+    maxReplyBytes: whole(64 * MiB, KiB).describe(
+      'Size of the saved answers of turns that only read; past it the oldest go, and their requests run anew if repeated.',
+    ),
+    maxReplayBytes: whole(64 * MiB, KiB).describe(
+      'Size of the turns that a start has to apply again; past it snapshots are written sixteen times as fast.',
+    ),
     sessionExpiryMs: whole(2 * DAY).describe('Silence after which a session is forgotten, with its saved replies.'),
     clientGiveUpMs: whole(DAY).describe(
       'A client that has not reached the kernel for so long gives its asks up as `OUTCOME_UNKNOWN`.',
@@ -74,7 +89,6 @@ export const configSchema = z.strictObject({
     strikes: whole(3).describe('Hosts that a message may end before it becomes a dead letter.'),
     grantWidenings: whole(3, 0).describe('How often a turn may ask for a wider grant before it fails with `CONFLICT`.'),
     maxNameCache: whole(100_000).describe('Names held in memory.'),
-    maxObjectCacheBytes: whole(256 * MiB).describe('Size of the objects held in memory.'),
     noticeCredit: whole(1024).describe('Largest credit of one subscription; more is cut to it.'),
     maxSubscriptions: whole(1000).describe('Subscriptions of one client.'),
     readOnlyRetryMs: whole(5000).describe(
@@ -145,8 +159,9 @@ export const configSchema = z.strictObject({
       'Tables of a journal up to this size are read through before it serves, those of a larger one in the background.',
     ),
   }),
-  client: group('The client library.', {
+  client: group('The client library and the command line.', {
     connectMs: whole(10_000).describe('How long `connect()` waits for the first welcome.'),
+    startMs: whole(120_000).describe('How long `telos up --detach` waits until the image is served.'),
     backlog: whole(1_048_576).describe('Requests that may wait for room in the window.'),
     retryFirstMs: whole(5).describe(
       'First pause before a request is sent again after `BUSY` or `CONFLICT`; it doubles.',

@@ -175,6 +175,10 @@ export const ERRORS = {
     means: 'a process did not come up',
     remedy: "see the last lines of its log in the image's logs folder",
   },
+  STOP_FAILED: {
+    means: 'a process was told to stop and did not',
+    remedy: 'end it with `kill -9`, the image is not harmed by it',
+  },
   MISSING_DEPENDENCY: {
     means: 'a package that this needs is not installed',
     remedy: 'run `npm install`, then `telos doctor`',

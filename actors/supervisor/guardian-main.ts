@@ -73,7 +73,7 @@ function explain(error: unknown): void {
   const { code, remedy, ...rest } = TelosError.from(error);
   const shown = TelosError.from(error).toDisplay();
   process.stderr.write(
-    `${shown}\n${remedy}\n${code === 'INTERNAL' && rest.stack !== undefined ? `${rest.stack}\n` : ''}`,
+    `${shown}\n  ${remedy}\n${code === 'INTERNAL' && rest.stack !== undefined ? `${rest.stack}\n` : ''}`,
   );
 }
 

@@ -17,6 +17,7 @@ import { TelosError } from '../../protocol/index.js';
 const GUARDIAN = fileURLToPath(new URL('../../actors/supervisor/guardian-main.js', import.meta.url));
 const READY = /^telos ready /;
 const POLL_MS = 25;
+export const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** Past the guardian's own deadlines by far: only a guardian that is broken itself meets it. */
 const STOP_MS = 30_000;
 
@@ -71,6 +72,11 @@ export class OwnGuardian {
     return guardian;
   }
 
+  /** What it wrote to stderr, as an error. */
+  failure(code: number): TelosError {
+    return startFailed(this.errors.join(''), code);
+  }
+
   /** Settles with the ready line. @throws TelosError START_FAILED with what the guardian said */
   ready(): Promise<string> {
     return new Promise((resolve, reject) => {
@@ -80,7 +86,7 @@ export class OwnGuardian {
         this.onLine(line);
         if (READY.test(line)) resolve(line);
       });
-      void this.exited.then((code) => reject(startFailed(this.errors.join(''), code)));
+      void this.exited.then((code) => reject(this.failure(code)));
     });
   }
 
@@ -101,8 +107,13 @@ export class OwnGuardian {
   }
 }
 
-/** Starts a guardian that outlives this process, and waits until it is ready. @returns the ready line */
-export async function startDetached(options: UpOptions): Promise<string> {
+/**
+ * Starts a guardian that outlives this process, and waits until it is ready; until then a signal to this process, and the end of
+ * `startMs`, stop it in order.
+ * @returns the ready line
+ * @throws TelosError what the guardian said, START_FAILED at the deadline, CANCELLED by a signal
+ */
+export async function startDetached(options: UpOptions, startMs: number): Promise<string> {
   const dir = mkdtempSync(join(tmpdir(), 'telos-up-'));
   const outPath = join(dir, 'out');
   const errPath = join(dir, 'err');
@@ -110,26 +121,71 @@ export async function startDetached(options: UpOptions): Promise<string> {
   const child = launch(options, ['ignore', out, err]);
   closeSync(out);
   closeSync(err);
+  const ended = new Promise<number>((resolve) => {
+    child.once('error', () => resolve(1));
+    child.once('exit', (code) => resolve(code ?? 1));
+  });
+  const stopped = new Stop(startMs, options.image);
   try {
-    let ended: number | null = null;
-    child.once('error', () => (ended = 1));
-    child.once('exit', (code) => (ended = code ?? 1));
     for (;;) {
-      const line = readFileSync(outPath, 'utf8')
-        .split('\n')
-        .slice(0, -1)
-        .find((text) => READY.test(text));
+      const line = readyLineIn(readFileSync(outPath, 'utf8'));
       if (line !== undefined) return line;
-      if (ended !== null) throw startFailed(readFileSync(errPath, 'utf8'), ended);
-      await new Promise((resolve) => {
-        setTimeout(resolve, POLL_MS);
-      });
+      const next = await Promise.race([ended, stopped.why, pause(POLL_MS)]);
+      if (typeof next === 'number') throw startFailed(readFileSync(errPath, 'utf8'), next);
+      if (next instanceof TelosError) {
+        await stopDetached(child, ended);
+        throw next;
+      }
     }
   } finally {
+    stopped.forget();
     child.unref();
     rmSync(dir, { recursive: true, force: true, maxRetries: 3 });
   }
 }
+
+const readyLineIn = (text: string): string | undefined =>
+  text
+    .split('\n')
+    .slice(0, -1)
+    .find((line) => READY.test(line));
+
+async function stopDetached(child: ChildProcess, ended: Promise<number>): Promise<void> {
+  child.kill('SIGTERM');
+  const killer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+  await ended;
+  clearTimeout(killer);
+}
+
+/** What may end the wait for a start, other than the start. */
+class Stop {
+  readonly why: Promise<TelosError>;
+  private resolve: (error: TelosError) => void = () => undefined;
+  private readonly timer: NodeJS.Timeout;
+  private readonly onSignal = (signal: NodeJS.Signals): void =>
+    this.resolve(
+      new TelosError('CANCELLED', `the start was ended by ${signal}`, { remedy: 'nothing was left running' }),
+    );
+
+  constructor(ms: number, image: string) {
+    this.why = new Promise((resolve) => (this.resolve = resolve));
+    const late = new TelosError('START_FAILED', `${image} was not served within ${ms} ms, so its start was ended`, {
+      remedy: 'see the logs of the image; a large one may need a longer client.start_ms in the configuration',
+    });
+    this.timer = setTimeout(() => this.resolve(late), ms);
+    for (const signal of STOP_SIGNALS) process.on(signal, this.onSignal);
+  }
+
+  forget(): void {
+    clearTimeout(this.timer);
+    for (const signal of STOP_SIGNALS) process.off(signal, this.onSignal);
+  }
+}
+
+const pause = (ms: number): Promise<void> =>
+  new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
 
 /** What the guardian wrote is `CODE Name: message` and a remedy already; it is passed on as it is. */
 function startFailed(said: string, code: number): TelosError {

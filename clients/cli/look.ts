@@ -1,10 +1,11 @@
 /** The commands that look: status, inspect, history, journal, dead-letters, verify, doctor. */
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { TelosError } from '../../protocol/index.js';
+import { TelosError, type ErrorCode } from '../../protocol/index.js';
 import { isServed, type Image, type StatusInfo, type TurnInfo } from '../library/index.js';
 import {
   contentJson,
+  errorJson,
   kindOf,
   lettersText,
   objectText,
@@ -17,19 +18,50 @@ import {
 import { namesOf, type Context } from './context.js';
 
 const WATCH_MS = 1000;
+/** A look that is not answered by then says that the kernel is out of reach. */
+const LOOK_MS = 2000;
+const PAGE = 1000;
+
+/** The kernel is not there now, and may be again. */
+const PASSING: ReadonlySet<string> = new Set<ErrorCode>(['OUTCOME_UNKNOWN', 'DEADLINE', 'EXPIRED', 'BUSY']);
 
 export async function status(context: Context, watch: boolean): Promise<void> {
-  await context.withImage(async (image) => {
-    if (!watch) return show(context, await image.status());
-    for (let before: StatusInfo | null = null; ;) {
-      const now: StatusInfo = await image.status();
+  await context.withImage((image) => (watch ? watchStatus(context, image) : showOnce(context, image)));
+}
+
+async function showOnce(context: Context, image: Image): Promise<void> {
+  show(context, await image.status());
+}
+
+/** Again and again, also through restarts of the kernel and while nothing serves the image. */
+async function watchStatus(context: Context, image: Image): Promise<void> {
+  const quick = image.with({ deadlineMs: LOOK_MS });
+  for (let before: { seq: number; at: number } | null = null; ;) {
+    const at = performance.now();
+    const now: StatusInfo | null = await unlessPassing(quick.status(), (error) => {
+      if (context.json) context.print(JSON.stringify(errorJson(error)));
+      else context.print(context.paint.yellow(`${context.dir} is out of reach (${error.message}); trying again`));
+    });
+    if (now !== null) {
       if (process.stdout.isTTY) process.stdout.write('\x1b[H\x1b[2J');
-      const rate = before === null ? {} : { turnsPerSecond: Math.max(0, now.seq - before.seq) / (WATCH_MS / 1000) };
+      const rate: object =
+        before === null ? {} : { turnsPerSecond: (1000 * Math.max(0, now.seq - before.seq)) / (at - before.at) };
       show(context, { ...now, ...rate });
-      before = now;
-      await pause(WATCH_MS);
     }
-  });
+    before = now === null ? null : { seq: now.seq, at };
+    await pause(WATCH_MS);
+  }
+}
+
+/** Null when the kernel can not be reached now, which is told. */
+async function unlessPassing<R>(asked: Promise<R>, tell: (error: TelosError) => void): Promise<R | null> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (!(error instanceof TelosError) || !PASSING.has(error.code)) throw error;
+    tell(error);
+    return null;
+  }
 }
 
 const show = (context: Context, info: StatusInfo): void => context.show(() => statusText(info, context.paint), info);
@@ -68,30 +100,73 @@ export interface JournalFlags {
   readonly follow?: boolean;
 }
 
-export async function journal(context: Context, { from, limit, follow }: JournalFlags): Promise<void> {
+export async function journal(context: Context, flags: JournalFlags): Promise<void> {
+  const { from = 0, limit, follow } = flags;
   await context.withImage(async (image) => {
-    const turns = await image.journal(from ?? 0, limit);
+    if (follow === true) return followJournal(context, image, flags);
+    const turns = await image.journal(from, limit);
     const nameOf = await namesOf(image);
-    if (follow !== true) return context.show(() => turnsText(turns, nameOf, context.paint), turns);
-    const print = (turn: TurnInfo, names: NameOf): void =>
-      context.show(() => turnLine(turn, names, context.paint), turn);
-    for (const turn of turns) print(turn, nameOf);
-    await followFrom(image, (turns.at(-1)?.seq ?? (await image.status()).seq) + 1, print);
+    context.show(() => turnsText(turns, nameOf, context.paint), turns);
   });
 }
 
-/** Notices wake it up; the journal itself tells what happened, so nothing is missed and nothing comes twice. */
-async function followFrom(image: Image, first: number, print: (turn: TurnInfo, nameOf: NameOf) => void): Promise<void> {
-  let next = first;
-  const wake = image.subscribe('*');
-  for await (const { seq } of wake) {
-    while (next <= seq) {
-      const turns = await image.journal(next, 1000);
-      if (turns.length === 0) break;
-      const nameOf = await namesOf(image);
-      for (const turn of turns) print(turn, nameOf);
-      next = (turns.at(-1) as TurnInfo).seq + 1;
-    }
+/**
+ * The journal itself tells what happened, so nothing is missed and nothing comes twice. Notices only say when to look; since they are
+ * lost where the link is, and tell nothing of turns that change no slot, it is looked at every second as well.
+ */
+async function followJournal(context: Context, image: Image, { from = 0, limit }: JournalFlags): Promise<void> {
+  const bell = new Bell();
+  void ringAtNotices(image, bell);
+  const quick = image.with({ deadlineMs: LOOK_MS });
+  let away = false;
+  const look = async (first: number, most: number): Promise<TurnInfo[]> => {
+    const turns = await unlessPassing(quick.journal(first, most), () => {
+      if (!away) context.note(`${context.dir} is out of reach; trying again`);
+      away = true;
+    });
+    if (turns !== null) away = false;
+    return turns ?? [];
+  };
+  const print = async (turns: TurnInfo[]): Promise<void> => {
+    const named = !context.json && turns.length > 0;
+    const nameOf: NameOf = (named ? await unlessPassing(namesOf(quick), () => undefined) : null) ?? String;
+    for (const turn of turns) context.show(() => turnLine(turn, nameOf, context.paint), turn);
+  };
+  let next = from;
+  for (let most = limit; ;) {
+    const turns = await look(next, most);
+    await print(turns);
+    const last = turns.at(-1);
+    if (last === undefined) await bell.rung(WATCH_MS);
+    else [next, most] = [last.seq + 1, PAGE];
+  }
+}
+
+/** A subscription that is refused is no harm: the journal is looked at all the same. */
+async function ringAtNotices(image: Image, bell: Bell): Promise<void> {
+  try {
+    const notices = image.subscribe('*');
+    while ((await notices.next()).done !== true) bell.ring();
+  } catch (error) {
+    if (!(error instanceof TelosError)) throw error;
+  }
+}
+
+/** Rung by some, awaited by one: a ring that comes before is not lost. */
+class Bell {
+  private wasRung = false;
+  private wake: () => void = () => undefined;
+
+  ring(): void {
+    this.wasRung = true;
+    this.wake();
+  }
+
+  async rung(atMostMs: number): Promise<void> {
+    const timer = setTimeout(() => this.wake(), atMostMs);
+    if (!this.wasRung) await new Promise<void>((resolve) => (this.wake = resolve));
+    clearTimeout(timer);
+    this.wasRung = false;
   }
 }
 
@@ -115,9 +190,9 @@ export async function verify(context: Context): Promise<void> {
 }
 
 /** Runs dist/ops/TOOL.js, whose output and exit code are the command's. */
-export async function runTool(context: Context, tool: 'verify' | 'doctor'): Promise<void> {
+export async function runTool(context: Context, tool: 'verify' | 'doctor', more: string[] = []): Promise<void> {
   const script = fileURLToPath(new URL(`../../ops/${tool}.js`, import.meta.url));
-  const args = [script, '--image', context.dir, ...(context.json ? ['--json'] : [])];
+  const args = [script, '--image', context.dir, ...(context.json ? ['--json'] : []), ...more];
   process.exitCode = await new Promise<number>((resolve, reject) => {
     const child = spawn(process.execPath, args, { stdio: 'inherit', windowsHide: true });
     child.once('error', reject);

@@ -12,4 +12,6 @@ const { version } = JSON.parse(readFileSync(new URL('../../../package.json', imp
 // A reader that has gone away (`| head`) is no failure of ours.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 
-run(makeProgram(version), process.argv.slice(2)).catch((error: unknown) => fail(error, false));
+const argv = process.argv.slice(2);
+const json = argv.includes('--json');
+run(makeProgram(version, json), argv, json).catch((error: unknown) => fail(error, json));

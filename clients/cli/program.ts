@@ -13,6 +13,12 @@ function whole(text: string): number {
   return value;
 }
 
+function port(text: string): number {
+  const value = whole(text);
+  if (value > 65_535) throw new InvalidArgumentError('A port is at most 65535.');
+  return value;
+}
+
 function positive(text: string): number {
   const value = whole(text);
   if (value === 0) throw new InvalidArgumentError('It must be above 0.');
@@ -39,9 +45,12 @@ const runs = (command: Command, action: Action): Command =>
     }
   });
 
-export function makeProgram(version: string): Command {
+/** @param json nothing but JSON is wanted: commander itself is to say nothing */
+export function makeProgram(version: string, json: boolean): Command {
   const program = new Command('telos');
   program.description('TelOS: a living image of objects').version(version).exitOverride();
+  // Its errors are shown as all others are, by `run`. Without a command it shows the help.
+  program.configureOutput({ outputError: () => undefined, ...(json && { writeErr: () => undefined }) });
   program
     .option('--image <dir>', 'image directory (else $TELOS_IMAGE, else ./image)')
     .option('--json', 'answer as JSON');
@@ -54,7 +63,7 @@ export function makeProgram(version: string): Command {
 
 function serving(program: Command): void {
   const start = leaf(program, 'up', 'start the image: guardian, kernel, workers')
-    .option('--port <n>', 'port of the kernel (any free one when absent)', whole)
+    .option('--port <n>', 'port of the kernel (any free one when absent)', port)
     .option('--hosts <n>', 'host processes (the number of cores less one when absent)', positive)
     .option('--detach', 'leave it running in the background')
     .option('--repl', 'open a session, and stop everything at its end');
@@ -65,7 +74,9 @@ function serving(program: Command): void {
     'again every second',
   );
   runs(look, (context, _args, flags: { watch?: boolean }) => status(context, flags.watch === true));
-  runs(leaf(program, 'repl', 'live session on a running image'), (context) => session(context));
+  runs(leaf(program, 'repl', 'live session on a running image; --json answers each line with one of JSON'), (context) =>
+    session(context),
+  );
 }
 
 function messages(program: Command): void {
@@ -101,8 +112,13 @@ function looking(program: Command): void {
     .option('--follow', 'go on as turns happen');
   runs(stream, (context, _args, flags: JournalFlags) => journal(context, flags));
   runs(leaf(program, 'verify', 'audit the whole image'), (context) => verify(context));
-  runs(leaf(program, 'doctor', 'check dependencies, keys, port and disk, each with its remedy'), (context) =>
-    runTool(context, 'doctor'),
+  const check = leaf(program, 'doctor', 'check dependencies, keys, port and disk, each with its remedy').option(
+    '--port <n>',
+    'a port that `telos up --port` is to use',
+    port,
+  );
+  runs(check, (context, _args, flags: { port?: number }) =>
+    runTool(context, 'doctor', flags.port === undefined ? [] : ['--port', String(flags.port)]),
   );
 }
 
@@ -121,12 +137,19 @@ function number(what: string, text: string | undefined): number {
   return Number(text);
 }
 
-/** @returns the exit code for what commander itself has dealt with: help and version 0, wrong usage 2 */
-export async function run(program: Command, argv: string[]): Promise<void> {
+/** Exit code 0 for help and version, 2 for wrong usage; the actions set their own. */
+export async function run(program: Command, argv: string[], json: boolean): Promise<void> {
   try {
     await program.parseAsync(argv, { from: 'user' });
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
-    process.exitCode = error.exitCode === 0 ? 0 : 2;
+    if (error.exitCode === 0) return;
+    const helped = error.code === 'commander.help';
+    if (helped && !json) process.exitCode = 2;
+    else fail(usage(helped ? 'a command is missing' : error.message), json);
   }
 }
+
+/** `error: unknown command 'dwn'\n(Did you mean down?)` as one line. */
+const usage = (message: string): TelosError =>
+  new TelosError('USAGE', message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' '));

@@ -1,9 +1,10 @@
 /** `telos up` in its three forms, and `telos down`. */
+import { loadImageConfig } from '../../config/index.js';
 import { TelosError } from '../../protocol/index.js';
 import { guardianOf, isAlive, isServed, notServed, readAddress } from '../library/index.js';
 import { runRepl } from '../repl/index.js';
 import { fail, type Context } from './context.js';
-import { OwnGuardian, readyFields, startDetached, type UpOptions } from './guardian.js';
+import { OwnGuardian, readyFields, startDetached, STOP_SIGNALS, type UpOptions } from './guardian.js';
 
 export interface UpFlags {
   readonly port?: number;
@@ -15,25 +16,32 @@ export interface UpFlags {
 export async function up(context: Context, flags: UpFlags): Promise<void> {
   const options: UpOptions = { image: context.dir, port: flags.port, hosts: flags.hosts };
   if (flags.repl === true) return upWithRepl(context, options);
-  const announce = (line: string): void => context.print(context.json ? JSON.stringify(readyFields(line)) : line);
-  if (flags.detach === true) return announce(await startDetached(options));
-  await inForeground(options, (line) => (line.startsWith('telos ready ') ? announce(line) : context.print(line)));
+  if (flags.detach !== true) return inForeground(context, options);
+  announce(context, await startDetached(options, loadImageConfig(context.dir).client.startMs));
+}
+
+/** What the guardian says on stdout; of its lines only the ready line has a form. */
+function announce(context: Context, line: string): void {
+  context.print(context.json && line.startsWith('telos ready ') ? JSON.stringify(readyFields(line)) : line);
 }
 
 /** Until the guardian ends, or somebody asks us to. */
-async function inForeground(options: UpOptions, onLine: (line: string) => void): Promise<void> {
-  const guardian = OwnGuardian.start(options, onLine, (text) => process.stderr.write(text));
+async function inForeground(context: Context, options: UpOptions): Promise<void> {
+  const passOn = context.json ? undefined : (text: string): unknown => process.stderr.write(text);
+  const guardian = OwnGuardian.start(options, (line) => announce(context, line), passOn);
   const stop = (): void => void guardian.stop();
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
+  for (const signal of STOP_SIGNALS) process.on(signal, stop);
   guardian.ready().catch(() => undefined);
-  process.exitCode = await guardian.exited;
+  const code = await guardian.exited;
+  if (code !== 0 && context.json) fail(guardian.failure(code), true);
+  process.exitCode = code;
 }
 
 /** A session on the image, which is started for it if nobody serves it yet, and then stopped at its end. */
 async function upWithRepl(context: Context, options: UpOptions): Promise<void> {
   if (isServed(context.dir)) return session(context);
   const guardian = OwnGuardian.start(options, (line) => {
-    if (line.startsWith('telos ready ')) context.print(line);
+    if (line.startsWith('telos ready ')) announce(context, line);
   });
   let interrupted = false;
   const stop = (): void => {
@@ -49,7 +57,7 @@ async function upWithRepl(context: Context, options: UpOptions): Promise<void> {
   });
   let code = 0;
   try {
-    await runRepl({ image: context.dir, owned: true, until });
+    await runRepl({ image: context.dir, owned: true, until, json: context.json });
   } finally {
     // An image that has ended before its session did not end as it should, even if it did so in order.
     if (ended && !interrupted) {
@@ -66,7 +74,7 @@ async function upWithRepl(context: Context, options: UpOptions): Promise<void> {
 
 /** A session on an image that others serve. */
 export async function session(context: Context): Promise<void> {
-  await runRepl({ image: context.dir });
+  await runRepl({ image: context.dir, json: context.json });
   await leave(0);
 }
 
@@ -97,11 +105,15 @@ export async function down(context: Context): Promise<void> {
   context.show(() => `stopped ${dir}`, { stopped: dir });
 }
 
+const processes = (pids: number[]): string => `${pids.length === 1 ? 'process' : 'processes'} ${pids.join(', ')}`;
+
 async function allGone(pids: number[]): Promise<void> {
   const end = Date.now() + DOWN_MS;
   for (let left = pids; left.length > 0; left = left.filter(isAlive)) {
     if (Date.now() > end)
-      throw new TelosError('INTERNAL', `processes ${left.join(', ')} did not end within ${DOWN_MS / 1000} s`);
+      throw new TelosError('STOP_FAILED', `${processes(left)} did not end within ${DOWN_MS / 1000} s`, {
+        remedy: `end what is left with \`kill -9 ${left.join(' ')}\`; the image is not harmed, the next start goes on from its journal`,
+      });
     await new Promise((resolve) => {
       setTimeout(resolve, POLL_MS);
     });

@@ -46,7 +46,7 @@ export class Completer {
   }
 
   private targetOf(variable: string): string | undefined {
-    return this.targetOfVariable(variable) ?? (this.names.all.includes(variable) ? variable : undefined);
+    return this.targetOfVariable(variable) ?? (this.names.offers(variable) ? variable : undefined);
   }
 
   /** Slots and selectors that the object understands, its own first. */

@@ -1,11 +1,14 @@
 /**
- * The session on a pipe: each line is one expression, each answer stands alone on its line of standard output, errors go to standard
- * error with their remedy, and end nothing.
+ * The session on lines: each line is one expression, each answer stands alone on its line of standard output, errors go to standard
+ * error with their remedy, and end nothing. As JSON the answers are `{"value": …}`, those of commands `{"text": …}`, and errors
+ * stand among them as `{"error": {code, name, message, remedy}}`.
  */
-import { createInterface } from 'node:readline';
+import { createInterface, type Interface } from 'node:readline';
 import { PassThrough } from 'node:stream';
-import repl from 'node:repl';
-import { plain, showError } from '../terminal/index.js';
+import repl, { type REPLServer } from 'node:repl';
+import { TelosError, toJson } from '../../protocol/index.js';
+import { targetOf } from '../library/index.js';
+import { errorJson, plain, showError } from '../terminal/index.js';
 import { sessionCommands } from './commands.js';
 import type { Evaluator, Outcome } from './evaluator.js';
 import { forPipe } from './print.js';
@@ -15,9 +18,12 @@ export interface LineStreams {
   readonly input: NodeJS.ReadableStream;
   readonly output: NodeJS.WritableStream;
   readonly errors: NodeJS.WritableStream;
+  readonly json: boolean;
+  /** Somebody types the lines, and is asked for each on `errors`. */
+  readonly prompts: boolean;
 }
 
-const complain = (streams: LineStreams, error: unknown): void => void streams.errors.write(`${showError(error)}\n`);
+const PROMPT = 'telos> ';
 
 export async function runLines(session: ReplSession, streams: LineStreams): Promise<void> {
   const server = repl.start({
@@ -26,46 +32,101 @@ export async function runLines(session: ReplSession, streams: LineStreams): Prom
     output: process.stderr,
     terminal: false,
     useGlobal: true,
+    breakEvalOnSigint: streams.prompts,
   });
-  const evaluator = session.attach(server, (error) => complain(streams, error));
-  const onRejection = (error: unknown): void => complain(streams, error);
+  const speaker = new Speaker(session, streams);
+  const evaluator = session.attach(server, (error) => speaker.error(error));
+  const onRejection = (error: unknown): void => speaker.error(error);
   process.on('unhandledRejection', onRejection);
+  const lines = createInterface({ input: streams.input, crlfDelay: Infinity });
+  const release = streams.prompts ? takeInterrupts(server, evaluator, lines) : () => undefined;
   try {
-    for await (const line of createInterface({ input: streams.input, crlfDelay: Infinity })) {
+    speaker.prompt();
+    for await (const line of lines) {
       const code = line.trim();
       if (code === '.exit') break;
-      if (code !== '' && !code.startsWith('//')) await answerLine(session, evaluator, code, streams);
+      if (code !== '' && !code.startsWith('//')) await answerLine(session, evaluator, code, speaker);
+      speaker.prompt();
     }
   } finally {
+    release();
     process.off('unhandledRejection', onRejection);
     server.close();
   }
 }
 
-async function answerLine(
-  session: ReplSession,
-  evaluator: Evaluator,
-  code: string,
-  streams: LineStreams,
-): Promise<void> {
-  if (/^\.[a-z]/.test(code)) return answerCommand(session, code, streams);
-  await session.names.begin(session.names.newIn(code));
-  const outcome: Outcome = await evaluator.run(`${code}\n`);
-  if (outcome.kind === 'error') return complain(streams, outcome.error);
-  if (outcome.kind === 'more') return complain(streams, new SyntaxError('the expression is not complete on its line'));
-  await session.learn(outcome.value);
-  streams.output.write(`${forPipe(outcome.value)}\n`);
+/** Ctrl-C interrupts what runs, and leaves where nothing does. @returns what takes it back */
+function takeInterrupts(server: REPLServer, evaluator: Evaluator, lines: Interface): () => void {
+  const onSignal = (): void => {
+    if (!evaluator.running) lines.close();
+    else if (!evaluator.interrupt()) server.emit('SIGINT');
+  };
+  process.on('SIGINT', onSignal);
+  return () => void process.off('SIGINT', onSignal);
 }
 
-async function answerCommand(session: ReplSession, code: string, streams: LineStreams): Promise<void> {
+/** The three kinds of things that are said, in the form that is wanted. */
+class Speaker {
+  constructor(
+    private readonly session: ReplSession,
+    private readonly streams: LineStreams,
+  ) {}
+
+  prompt(): void {
+    if (this.streams.prompts) this.streams.errors.write(PROMPT);
+  }
+
+  value(value: unknown): void {
+    this.say(this.streams.json ? this.valueJson(value) : forPipe(value));
+  }
+
+  text(text: string): void {
+    this.say(this.streams.json ? JSON.stringify({ text }) : text);
+  }
+
+  error(error: unknown): void {
+    if (this.streams.json) this.say(JSON.stringify(errorJson(error)));
+    else this.streams.errors.write(`${showError(error)}\n`);
+  }
+
+  private say(line: string): void {
+    this.streams.output.write(`${line}\n`);
+  }
+
+  /** A value of the session's own that JSON can not hold (a cycle) is shown as text. */
+  private valueJson(value: unknown): string {
+    const refToName = (object: object): string | undefined => {
+      const target = targetOf(object);
+      return target === undefined ? undefined : this.session.names.show(target);
+    };
+    try {
+      return JSON.stringify({ value: toJson(value, { refToName }) });
+    } catch {
+      return JSON.stringify({ text: forPipe(value) });
+    }
+  }
+}
+
+async function answerLine(session: ReplSession, evaluator: Evaluator, code: string, speaker: Speaker): Promise<void> {
+  if (/^\.[a-z]/.test(code)) return answerCommand(session, code, speaker);
+  await session.names.begin(code);
+  const outcome: Outcome = await evaluator.run(`${code}\n`);
+  if (outcome.kind === 'error') return speaker.error(outcome.error);
+  if (outcome.kind === 'more') return speaker.error(new SyntaxError('the expression is not complete on its line'));
+  await session.learn(outcome.value);
+  speaker.value(outcome.value);
+}
+
+async function answerCommand(session: ReplSession, code: string, speaker: Speaker): Promise<void> {
   const [, name = '', argument = ''] = /^\.(\w+)\s*(.*)$/.exec(code) ?? [];
   const commands = sessionCommands(session.image, session.names, plain);
   try {
     const text = name === 'help' ? helpOf(commands) : await commands[name]?.run(argument);
-    if (text === undefined) throw new SyntaxError(`there is no command .${name}; see .help`);
-    streams.output.write(`${text}\n`);
+    if (text === undefined)
+      throw new TelosError('USAGE', `there is no command .${name}`, { remedy: 'see .help for those that there are' });
+    speaker.text(text);
   } catch (error) {
-    complain(streams, error);
+    speaker.error(error);
   }
 }
 

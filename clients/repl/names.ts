@@ -4,11 +4,12 @@
  * Owns: the accessors that it put on the global object, and what is known about which oid has which name.
  *
  *   R1  A name is looked up when a line mentions it, and again after each answer of that line: a new one is a variable at once.
- *   R2  A variable of the user's own hides the name; nothing that Node has is ever replaced.
- *   R3  After a line, only names that exist are left behind.
+ *   R2  A variable of the user's own hides the name. So does what the language and Node have (`Math`, `process`), which is told once;
+ *       the modules that Node's REPL makes variables of (`events`, `path`) give way.
+ *   R3  Only names that exist become variables: all others stay undefined, also to `typeof`.
  */
 import { isName } from '../../protocol/index.js';
-import type { Image } from '../library/index.js';
+import type { Holder } from './globals.js';
 import { identifiersIn } from './identifiers.js';
 
 const LOOK_UP = `async (names) => {
@@ -18,21 +19,33 @@ const LOOK_UP = `async (names) => {
 }`;
 const LOOK_UP_MS = 2000;
 
+/** The part of an Image that is used here. */
+export interface NameSource {
+  readonly connected: boolean;
+  names(): Promise<[name: string, oid: string][]>;
+  turn(fn: string, ...args: unknown[]): PromiseLike<unknown>;
+  with(options: { deadlineMs: number }): NameSource;
+}
+
 export class Names {
   /** Candidates of the line that runs: mentioned, and no name of the image so far. */
   private readonly pending = new Set<string>();
   private readonly defined = new Set<string>();
+  private readonly told = new Set<string>();
   private byOid = new Map<string, string>();
   private sorted: string[] = [];
-  private readonly quick: Image;
+  private known = new Set<string>();
+  private readonly quick: NameSource;
 
   constructor(
     /** Without hooks: what is looked up here is no call of the user's. */
-    private readonly image: Image,
+    private readonly image: NameSource,
     /** A handle as the user sees it. */
     private readonly handleTo: (name: string) => unknown,
-    /** Is there a variable of this name that is not ours? */
-    private readonly isTaken: (name: string) => boolean,
+    /** Who has a variable of this name, other than this. */
+    private readonly holderOf: (name: string) => Holder,
+    /** A line means an object of the image, and says a variable of Node's. */
+    private readonly onHidden: (name: string) => void,
     private readonly scope: object = globalThis,
   ) {
     this.quick = image.with({ deadlineMs: LOOK_UP_MS });
@@ -54,32 +67,34 @@ export class Names {
     for (const [name, oid] of pairs) if (!byOid.has(oid)) byOid.set(oid, name);
     this.byOid = byOid;
     this.sorted = pairs.map(([name]) => name);
+    this.known = new Set(this.sorted);
   }
 
   knows(oid: string): boolean {
     return this.byOid.has(oid);
   }
 
-  /** Names that the line mentions and that are not known yet. */
-  newIn(code: string): string[] {
-    return identifiersIn(code).filter((name) => isName(name) && !this.defined.has(name) && !this.isTaken(name));
+  /** Whether a variable of this name is, or would be, the image's. */
+  offers(name: string): boolean {
+    return this.defined.has(name) || (this.known.has(name) && this.gives(name));
   }
 
-  /** Before a line runs: makes variables of the candidates that exist, and watches for the others. */
-  async begin(candidates: string[]): Promise<void> {
-    for (const name of candidates) {
-      this.pending.add(name);
-      this.define(name);
+  /** Before a line runs: makes variables of the names in it. Undefined when there is nothing to ask. */
+  begin(code: string): Promise<void> | undefined {
+    for (const name of identifiersIn(code)) {
+      if (!isName(name) || this.defined.has(name)) continue;
+      if (this.gives(name)) this.pending.add(name);
+      else this.tell(name);
     }
-    await this.lookUp();
+    return this.lookUp();
   }
 
   /** After each answer of the line: it may have given a name. */
   lookUp(): Promise<void> | undefined {
     if (this.pending.size === 0 || !this.image.connected) return undefined;
-    return this.quick.turn(LOOK_UP, [...this.pending]).then(
+    return Promise.resolve(this.quick.turn(LOOK_UP, [...this.pending])).then(
       (found) => {
-        for (const name of found as string[]) if (this.pending.delete(name)) this.defined.add(name);
+        for (const name of found as string[]) if (this.pending.delete(name) && this.gives(name)) this.define(name);
       },
       () => undefined,
     );
@@ -87,23 +102,27 @@ export class Names {
 
   /** After the line. */
   end(): void {
-    for (const name of this.pending) {
-      if (Object.getOwnPropertyDescriptor(this.scope, name)?.get === undefined) continue;
-      Reflect.deleteProperty(this.scope, name);
-    }
     this.pending.clear();
   }
 
+  private gives(name: string): boolean {
+    const holder = this.holderOf(name);
+    return holder === 'nobody' || holder === 'module';
+  }
+
+  private tell(name: string): void {
+    if (this.told.has(name) || !this.known.has(name) || this.holderOf(name) !== 'node') return;
+    this.told.add(name);
+    this.onHidden(name);
+  }
+
   private define(name: string): void {
+    this.defined.add(name);
     Object.defineProperty(this.scope, name, {
       configurable: true,
       enumerable: false,
-      get: () => {
-        if (this.pending.has(name)) throw new ReferenceError(`${name} is not defined`);
-        return this.handleTo(name);
-      },
+      get: () => this.handleTo(name),
       set: (value: unknown) => {
-        this.pending.delete(name);
         this.defined.delete(name);
         Object.defineProperty(this.scope, name, { value, configurable: true, enumerable: true, writable: true });
       },

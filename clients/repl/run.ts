@@ -12,17 +12,25 @@ export interface ReplOptions {
   readonly owned?: boolean;
   /** Settles when the image ends without being asked. */
   readonly until?: Promise<unknown>;
+  /** Lines in, one line of JSON out for each. */
+  readonly json?: boolean;
 }
 
-export async function runRepl({ image, owned = false, until }: ReplOptions): Promise<void> {
+/**
+ * Who types decides: lines that come from no terminal are answered without a prompt. A terminal whose answers go elsewhere (`| tee`), or are
+ * wanted as JSON, has its prompt on standard error.
+ */
+export async function runRepl({ image, owned = false, until, json = false }: ReplOptions): Promise<void> {
   const imageDir = imageDirectory(image);
   let terminal: Terminal | null = null;
-  const onTerminal = process.stdin.isTTY && process.stdout.isTTY;
+  const { stdin, stdout, stderr } = process;
+  const onTerminal = stdin.isTTY && stdout.isTTY && !json;
   const session = await ReplSession.open({
     image: imageDir,
-    origin: onTerminal ? ORIGIN.REPL : ORIGIN.PROGRAM,
+    origin: stdin.isTTY ? ORIGIN.REPL : ORIGIN.PROGRAM,
     onState: (state, why) => terminal?.state(state, why),
     onPart: (part) => terminal?.part(part),
+    onHint: (text) => (terminal === null ? process.stderr.write(`${text}\n`) : terminal.hint(text)),
   });
   try {
     if (onTerminal) {
@@ -30,7 +38,8 @@ export async function runRepl({ image, owned = false, until }: ReplOptions): Pro
       terminal = new Terminal(session, { imageDir, historyLines, owned, ...(until && { until }) });
       await terminal.run();
     } else {
-      const lines = runLines(session, { input: process.stdin, output: process.stdout, errors: process.stderr });
+      const streams = { input: stdin, output: stdout, errors: stderr, json, prompts: stdin.isTTY };
+      const lines = runLines(session, streams);
       await (until === undefined ? lines : Promise.race([lines, until]));
     }
   } finally {

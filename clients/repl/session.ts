@@ -4,6 +4,7 @@ import type { REPLServer } from 'node:repl';
 import { TelosError, type Origin } from '../../protocol/index.js';
 import { connect, targetOf, type CallHooks, type Image, type LinkState, type Part } from '../library/index.js';
 import { Evaluator } from './evaluator.js';
+import { holderOf } from './globals.js';
 import { Names } from './names.js';
 import { referencesIn } from './print.js';
 
@@ -12,7 +13,12 @@ export interface SessionOptions {
   readonly origin: Origin;
   readonly onState?: (state: LinkState, why: string) => void;
   readonly onPart?: (part: Part) => void;
+  /** Something to tell the user that is no answer. */
+  readonly onHint?: (text: string) => void;
 }
+
+const hidden = (name: string): string =>
+  `${name} stands for something of JavaScript, Node or the session here; the object of the image is image.ref('${name}')`;
 
 export class ReplSession {
   private evaluator: Evaluator | null = null;
@@ -25,7 +31,7 @@ export class ReplSession {
     readonly names: Names,
   ) {}
 
-  static async open({ image: dir, origin, onState, onPart }: SessionOptions): Promise<ReplSession> {
+  static async open({ image: dir, origin, onState, onPart, onHint }: SessionOptions): Promise<ReplSession> {
     let session: ReplSession | null = null;
     const image = await connect({
       image: dir,
@@ -40,7 +46,13 @@ export class ReplSession {
       ...(onPart && { part: onPart }),
     };
     const view = image.with({ hooks });
-    const names = new Names(image, (name): unknown => view.ref(name), isTaken);
+    const handleTo = (name: string): unknown => view.ref(name);
+    const names = new Names(
+      image,
+      handleTo,
+      (name) => (name === 'image' ? 'node' : holderOf(name)),
+      (name) => onHint?.(hidden(name)),
+    );
     session = new ReplSession(image, view, names);
     await names.refresh();
     return session;
@@ -79,15 +91,5 @@ export class ReplSession {
     await this.image.close().catch((error: unknown) => {
       if (TelosError.from(error).code !== 'CLOSED') throw error;
     });
-  }
-}
-
-/** Is there a variable of this name: Node's own, or one that the user has declared? */
-function isTaken(name: string): boolean {
-  if (name in globalThis) return true;
-  try {
-    return vm.runInThisContext(`typeof ${name}`) !== 'undefined';
-  } catch {
-    return true;
   }
 }

@@ -4,6 +4,7 @@
  *   X1  Ctrl-C while a line runs cancels what it has asked and leaves the session as it was.
  *   X2  Keys that come while a line runs are handled after it, in order: what is pasted stays whole.
  */
+import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import repl, { type REPLServer } from 'node:repl';
 import { TelosError } from '../../protocol/index.js';
@@ -77,7 +78,7 @@ export class Terminal {
   async run(): Promise<void> {
     const onRejection = (error: unknown): void => this.stray(error);
     process.on('unhandledRejection', onRejection);
-    this.server.setupHistory(join(this.options.imageDir, 'repl-history'), () => undefined);
+    this.keepHistory();
     const left = new Promise<void>((resolve) => void this.server.once('exit', resolve));
     const ended = this.options.until?.then(() => {
       process.stdout.write(`\n${this.paint.yellow('the image has stopped')}\n`);
@@ -87,11 +88,31 @@ export class Terminal {
     process.off('unhandledRejection', onRejection);
   }
 
+  /** Node says only that it could not be opened, and nothing where it could not be written. */
+  private keepHistory(): void {
+    const path = join(this.options.imageDir, 'repl-history');
+    const lost = (error: unknown): void => {
+      const { code = String(error) } = error as NodeJS.ErrnoException;
+      this.hint(`The lines of this session are not kept: ${path} can not be written (${code}).`);
+    };
+    try {
+      closeSync(openSync(path, 'a', 0o600));
+    } catch (error) {
+      return lost(error);
+    }
+    this.server.setupHistory(path, (error) => error !== null && lost(error));
+  }
+
   /** The link was lost or found again. */
   state(state: LinkState, why: string): void {
     if (state === 'connected') this.aside(this.paint.green('connected again'));
     if (state === 'lost') this.aside(this.paint.yellow(`the kernel is out of reach (${why}); trying again`));
     if (state === 'refused') this.aside(this.paint.red(why));
+  }
+
+  /** Something worth knowing that is no answer. */
+  hint(text: string): void {
+    this.aside(this.paint.yellow(text));
   }
 
   /** A part of a streamed answer, as it comes. */
@@ -146,8 +167,7 @@ export class Terminal {
 
   /** An error answered here means that more of the line is to come; all others are shown at once. */
   private async answer(code: string): Promise<{ value?: unknown; error?: Error }> {
-    const candidates = this.session.names.newIn(code);
-    if (candidates.length > 0) await this.session.names.begin(candidates);
+    await this.session.names.begin(code);
     const outcome = await this.evaluator.run(code);
     if (outcome.kind === 'more') return { error: outcome.error };
     if (outcome.kind === 'value') await this.session.learn(outcome.value);

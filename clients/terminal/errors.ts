@@ -1,5 +1,5 @@
 /** Errors as people read them: what happened, then what to do about it. Never a stack. */
-import { TelosError } from '../../protocol/index.js';
+import { TelosError, toJson } from '../../protocol/index.js';
 import { plain, type Paint } from './paint.js';
 
 /** `CODE Name: message` and the remedy on the next line; errors of the user's own code as `Name: message`. */
@@ -14,8 +14,12 @@ export function showError(thrown: unknown, paint: Paint = plain): string {
   return paint.red(`thrown: ${String(thrown)}`);
 }
 
-/** The form of an error under `--json`. */
+/** The form of an error under `--json`; one of the user's own code has no code and no remedy. */
 export function errorJson(thrown: unknown): object {
-  const { code, name, message, remedy, details } = TelosError.from(thrown);
-  return { error: { code, name, message, remedy, ...(details === null ? {} : { details }) } };
+  if (!(thrown instanceof TelosError)) {
+    const { name, message } = thrown instanceof Error ? thrown : { name: 'thrown', message: String(thrown) };
+    return { error: { code: '', name, message, remedy: '' } };
+  }
+  const { code, name, message, remedy, details } = thrown;
+  return { error: { code, name, message, remedy, ...(details === null ? {} : { details: toJson(details) }) } };
 }

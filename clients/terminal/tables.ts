@@ -55,7 +55,7 @@ export function statusText(status: StatusInfo, paint: Paint): string {
   const facts: [string, string][] = [
     ['image', image],
     ['endpoint', endpoint],
-    ['turns', `${seq}`],
+    ['last turn', `${seq}`],
     ['generation', String(generation)],
     ...Object.entries(more).flatMap(([key, value]): [string, string][] => factsOf(key, value)),
   ];

@@ -34,12 +34,18 @@ export function whole(content: unknown, nameOf: NameOf): string {
   }
 }
 
-/** The JSON form of a wire form: bytes and bigints as on the command line, references by name. */
+/** The wire form puts one more `$` before an own key that begins with one, JSON only where the key would have a meaning. */
+function ownKey(key: string): string {
+  const own = key.startsWith('$$') ? key.slice(1) : key;
+  return /^\$+(?:bytes|int|ref)$/.test(own) ? `$${own}` : own;
+}
+
+/** The JSON form of a wire form, as `send` prints the same value: bytes, bigints and keys escaped alike, references by name. */
 export function contentJson(content: unknown, nameOf: NameOf): unknown {
   if (content instanceof Uint8Array) return { $bytes: Buffer.from(content).toString('base64') };
   if (typeof content === 'bigint') return { $int: String(content) };
   if (Array.isArray(content)) return content.map((item) => contentJson(item, nameOf));
   if (!isMap(content)) return content ?? null;
   if (kindOf(content) === 'reference') return { $ref: nameOf(String(content['$ref'])) };
-  return Object.fromEntries(Object.entries(content).map(([key, item]) => [key, contentJson(item, nameOf)]));
+  return Object.fromEntries(Object.entries(content).map(([key, item]) => [ownKey(key), contentJson(item, nameOf)]));
 }
