@@ -1,7 +1,7 @@
 /**
  * Three projects. `unit`: pure and fast. `simulation`: the seeded schedules. `process`: starts the real thing from dist/, one
  * file at a time (ops/test.mjs passes --runInBand). Native add-ons are never imported here: they run in spawned processes.
- * Run one file: node --experimental-vm-modules node_modules/jest/bin/jest.js test/unit/codec.test.ts
+ * Run one file: node --experimental-vm-modules node_modules/jest/bin/jest.js test/unit/protocol/values.test.ts
  */
 const common = {
   testEnvironment: 'node',
