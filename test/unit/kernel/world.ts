@@ -65,6 +65,8 @@ export class World {
     readonly store = new MemoryStore('image'),
     readonly faults: KernelFaults = {},
     readonly config: Config = defaultConfig,
+    /** What a start writes where it is missing. */
+    public genesis: CommitBody = GENESIS,
   ) {
     this.start();
   }
@@ -100,7 +102,7 @@ export class World {
       log: () => undefined,
     };
     this.kernel = new Kernel(this.config, this.store.open(), ports, this.faults, this.readOnly);
-    this.kernel.recover(GENESIS, this.now, () => undefined);
+    this.kernel.recover(this.genesis, this.now, () => undefined);
   }
 
   /** The power is cut (what is not synced is lost), then the kernel starts again. */
