@@ -90,7 +90,7 @@ export function refIn(wire: unknown): string | undefined {
 
 // ---- names -----------------------------------------------------------------------------------------------------------------
 
-const OID = /^#[A-Za-z0-9.]{1,127}$/;
+const OID = /^#[A-Za-z0-9._]{1,127}$/;
 const ASCII_NAME = /^[A-Za-z_$][A-Za-z0-9_$]*$/;
 const ANY_NAME = /^[\p{ID_Start}_$][\p{ID_Continue}$\u200c\u200d]*$/u;
 const RESERVED = new Set(
