@@ -23,20 +23,44 @@ export function toFileForm(config: Config): Record<string, unknown> {
   return convert(config) as Record<string, unknown>;
 }
 
+const MAX_SHOWN_CHARS = 100;
+
+function shown(value: unknown): string {
+  const text = JSON.stringify(isMap(value) ? toFileForm(value as Config) : value) ?? 'absent';
+  return text.length > MAX_SHOWN_CHARS ? `${text.slice(0, MAX_SHOWN_CHARS)}…` : text;
+}
+
+const valueAt = (data: unknown, path: readonly PropertyKey[]): unknown =>
+  path.reduce<unknown>((at, key) => (typeof at === 'object' && at !== null ? Reflect.get(at, key) : undefined), data);
+
+/** The keys that a text names, `group.key`, with their values. */
+export function valuesIn(text: string, config: Config): string {
+  const found = new Map<string, unknown>();
+  for (const [name, group = '', key = ''] of text.matchAll(/\b([a-z]+)\.([a-z_]+)\b/g))
+    found.set(name, valueAt(config, [group, camel(key)]));
+  return [...found].map(([name, value]) => `${name} is ${shown(value)}`).join(', ');
+}
+
 /**
  * Completes and checks configuration data, with keys in snake_case or camelCase.
  * @throws TelosError BAD_CONFIG naming the key, its value and what is expected
  */
 export function parseConfig(data: unknown, source = 'the configuration'): Config {
-  const parsed = configSchema.safeParse(camelKeys(data));
+  const given = camelKeys(data);
+  const parsed = configSchema.safeParse(given);
   if (!parsed.success) {
     const problems = parsed.error.issues.map(
-      ({ path, message }) => `${path.map((key) => snake(String(key))).join('.') || 'it'}: ${message}`,
+      ({ path, message }) =>
+        `${path.map((key) => snake(String(key))).join('.') || 'it'}: ${message} (it is ${shown(valueAt(given, path))})`,
     );
     throw new TelosError('BAD_CONFIG', `${source}: ${problems.join('; ')}`);
   }
   const broken = RELATIONS.filter(({ holds }) => !holds(parsed.data));
-  if (broken.length > 0) throw new TelosError('BAD_CONFIG', `${source}: ${broken.map(({ says }) => says).join('; ')}`);
+  if (broken.length > 0)
+    throw new TelosError(
+      'BAD_CONFIG',
+      `${source}: ${broken.map(({ says }) => `${says} (${valuesIn(says, parsed.data)})`).join('; ')}`,
+    );
   return parsed.data;
 }
 

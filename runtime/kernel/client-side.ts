@@ -17,7 +17,6 @@ import {
 } from '../../protocol/index.js';
 import { keys } from '../journal/index.js';
 import type { KernelCore } from './core.js';
-import { restoreStrikes } from './delivery.js';
 import { notBegun, type Message } from './message.js';
 import type { Operations } from './operations.js';
 import type { ClientIdentity, PeerId } from './ports.js';
@@ -162,8 +161,13 @@ export class ClientSide {
   #admit(session: Session, envelope: Ask | Query): boolean {
     const { core } = this;
     const [, no, lowest] = envelope;
+    const large = this.#tooLarge(envelope);
+    if (large) {
+      core.ports.toClient(session.peer, [T.ERROR, no, large.toWire()]);
+      return false;
+    }
     const forget = (dropped: number): void => core.groups.delete(keys.reply(session.id, dropped));
-    const admission = core.sessions.admit(session, no, lowest, core.config.message.window, forget);
+    const admission = core.sessions.admit(session, no, lowest, argsOf(envelope).length, forget);
     switch (admission.kind) {
       case 'joined':
         return false;
@@ -176,6 +180,22 @@ export class ClientSide {
       case 'new':
         return this.#roomFor(session, no);
     }
+  }
+
+  /** What of it is over a limit. Looked at before anything else: there is nothing to be said about it later. */
+  #tooLarge(envelope: Ask | Query): TelosError | null {
+    const { maxBodyBytes, maxSelectorLength, maxTargetLength } = this.core.config.message;
+    const selector = envelope[0] === T.ASK ? envelope[6] : envelope[4];
+    const args = argsOf(envelope);
+    if (envelope[0] === T.ASK && envelope[5].length > maxTargetLength)
+      return tooLong('receiver', envelope[5], 'message.max_target_length', maxTargetLength);
+    if (selector.length > maxSelectorLength)
+      return tooLong('selector', selector, 'message.max_selector_length', maxSelectorLength);
+    if (args.length <= maxBodyBytes) return null;
+    return new TelosError(
+      'TOO_LARGE',
+      `the arguments of ${selector} take ${args.length} bytes; message.max_body_bytes is ${maxBodyBytes}`,
+    );
   }
 
   #roomFor(session: Session, no: number): boolean {
@@ -194,14 +214,6 @@ export class ClientSide {
     if (!this.#admit(session, ask)) return;
     const [, no, , deadline, trace, target, selector, args, origin] = ask;
     const { message: limits } = this.core.config;
-    if (args.length > limits.maxBodyBytes) {
-      const error = new TelosError(
-        'TOO_LARGE',
-        `the arguments of ${selector} take ${args.length} bytes; message.max_body_bytes is ${limits.maxBodyBytes}`,
-      );
-      this.core.ports.toClient(session.peer, [T.ERROR, no, error.toWire()]);
-      return;
-    }
     const patience = Math.min(deadline > 0 ? deadline : limits.defaultDeadlineMs, limits.maxDeadlineMs);
     const message: Message = {
       session: session.id,
@@ -222,8 +234,8 @@ export class ClientSide {
       recorded: session.recorded.get(no) ?? [],
       ...notBegun(),
     };
-    restoreStrikes(message, this.core.delivery.strikes);
-    session.inFlight.set(no, message);
+    this.core.suspicion.restore(message);
+    this.core.sessions.begin(session, message);
     this.#route(message, now);
   }
 
@@ -258,3 +270,11 @@ export class ClientSide {
     });
   }
 }
+
+const argsOf = (envelope: Ask | Query): Uint8Array => (envelope[0] === T.ASK ? envelope[7] : envelope[5]);
+
+const tooLong = (what: string, text: string, key: string, limit: number): TelosError =>
+  new TelosError(
+    'TOO_LARGE',
+    `the ${what} ${JSON.stringify(`${text.slice(0, 40)}…`)} has ${text.length} characters; ${key} is ${limit}`,
+  );

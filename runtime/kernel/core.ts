@@ -21,12 +21,15 @@ import {
   type Reply,
   type Seq,
   type SlotChange,
+  type WireError,
 } from '../../protocol/index.js';
 import {
+  decodeRecord,
   keys,
   type DeadLetterRecord,
   type ImageIdentity,
   type OutboxRecord,
+  type ReplyRecord,
   type TurnRecord,
 } from '../journal/index.js';
 import type { Config } from '../../config/index.js';
@@ -39,8 +42,10 @@ import { Notices } from './notices.js';
 import { AcceptedState, keep, type KObject } from './objects.js';
 import type { KernelFaults, KernelPorts } from './ports.js';
 import { Reader } from './reader.js';
+import { changedOf } from './room.js';
 import { Router, type HostState } from './router.js';
-import { newSession, Sessions, type SavedReply, type Session } from './sessions.js';
+import { Replies, type SavedReply } from './replies.js';
+import { newSession, Sessions, type Session } from './sessions.js';
 import { Suspicion } from './suspicion.js';
 
 /** A turn waits this many turns before its objects' snapshots are written: a hot object costs one snapshot per so many turns. */
@@ -50,7 +55,8 @@ const GRANT_LIMIT_FACTOR = 4;
 
 export class KernelCore {
   readonly state = new AcceptedState();
-  readonly sessions = new Sessions();
+  readonly replies: Replies;
+  readonly sessions: Sessions;
   readonly groups: Groups;
   readonly router: Router;
   readonly grants: Grants;
@@ -75,9 +81,12 @@ export class KernelCore {
     /** There is no room to write: reads are answered, writes are refused DISK_FULL, and nothing is put into a group. */
     readonly readOnly: boolean,
   ) {
-    const { kernel, turn } = config;
+    const { kernel, message, turn } = config;
+    this.replies = new Replies(kernel.maxReplyBytes);
+    this.sessions = new Sessions({ ...message, ...kernel }, this.replies);
     this.groups = new Groups(
       this.state,
+      this.replies,
       { ...kernel, snapshotLagTurns: SNAPSHOT_LAG_TURNS },
       (group) => ports.append(group),
       faults.noGate === true || readOnly,
@@ -209,7 +218,7 @@ export class KernelCore {
   }
 
   #leave(message: Message, now: number, forget: boolean): void {
-    if (forget) this.sessionOf(message).inFlight.delete(message.no);
+    if (forget) this.sessions.finish(this.sessionOf(message), message);
     this.grants.end(message, now);
     this.router.finished(message, now);
   }
@@ -223,18 +232,8 @@ export class KernelCore {
     const session = message.owner;
     if (session === null) return;
     const { no } = message;
-    const saved: SavedReply = { seq, body: keep(reply[1]), error: reply[2], open: false, persisted: false };
-    if (this.faults.noSavedReplies !== true) {
-      session.replies.set(no, saved);
-      if (seq > 0)
-        this.groups.saveLater({
-          seq,
-          session: session.id,
-          no,
-          reply: saved,
-          wanted: () => session.replies.get(no) === saved,
-        });
-    }
+    const saved = this.replies.keep(session, no, seq, keep(reply[1]), reply[2], false);
+    if (this.faults.noSavedReplies === true) session.replies.delete(no);
     this.groups.whenDurable(waitFor, () => {
       saved.open = true;
       this.sendReply(session, no, saved);
@@ -249,11 +248,24 @@ export class KernelCore {
   }
 
   sendReply(session: Session, no: number, reply: SavedReply): void {
-    if (session.peer === 0) return;
-    this.ports.toClient(
-      session.peer,
-      reply.error === null ? [T.ANSWER, no, reply.body, reply.seq] : [T.ERROR, no, reply.error],
-    );
+    if (session.peer === 0 || !reply.wanted) return;
+    if (reply.stored) this.#sendStored(session, no, reply);
+    else this.#sendContent(session, no, reply.seq, reply.body, reply.error);
+  }
+
+  #sendContent(session: Session, no: number, seq: number, body: Content, error: WireError | null): void {
+    this.ports.toClient(session.peer, error === null ? [T.ANSWER, no, body, seq] : [T.ERROR, no, error]);
+  }
+
+  #sendStored(session: Session, no: number, reply: SavedReply): void {
+    const key = keys.reply(session.id, no);
+    this.reader.get([key], ([value]) => {
+      if (session.peer === 0 || !reply.wanted) return;
+      const what = `saved reply ${session.id}.${no}`;
+      if (value === undefined) throw new TelosError('DAMAGED', `${what} is missing; turn ${reply.seq} answered it`);
+      const [seq, , body, error] = decodeRecord<ReplyRecord>(value, what);
+      this.#sendContent(session, no, seq, body, error);
+    });
   }
 
   // ---- effects of an accepted turn -----------------------------------------------------------------------------------------
@@ -344,9 +356,10 @@ export class KernelCore {
     for (const [object, changes] of applied.changed) {
       const others = object.holders & ~own;
       if (others === 0) continue;
-      this.#toHolders(others, (host) =>
-        this.ports.toHost(host.id, [T.CHANGED, object.oid, object.shape, object.parents, changes]),
-      );
+      const parts = changedOf(object, changes, this.config);
+      this.#toHolders(others, (host) => {
+        for (const part of parts) this.ports.toHost(host.id, part);
+      });
     }
     for (const name of applied.namesChanged) {
       const entry = this.state.names.get(name);

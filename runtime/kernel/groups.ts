@@ -5,8 +5,10 @@
  *   G2  Groups are appended one at a time, in order; a turn's seq is its place in that order.
  *   G3  A group's snapshots show the state after its last turn, and the replay mark written with it is right for that state.
  *   G4  After a failed append nothing leaves any more.
+ *   G5  The replay mark lags by so many turns and, but for what the snapshots of one group can't take, so many bytes: what a start has to replay,
+ *       and what of answers is in memory until it has a key, is bounded.
  */
-import { type Seq, type SessionId, type TelosError } from '../../protocol/index.js';
+import { type Seq, type TelosError } from '../../protocol/index.js';
 import {
   encodeRecord,
   keys,
@@ -17,7 +19,7 @@ import {
   type TurnRecord,
 } from '../journal/index.js';
 import type { AcceptedState } from './objects.js';
-import type { SavedReply } from './sessions.js';
+import type { Replies } from './replies.js';
 
 const RECORD_FORMAT = 1;
 
@@ -50,30 +52,30 @@ export interface GroupLimits {
   readonly maxGroupBytes: number;
   readonly snapshotsPerGroup: number;
   readonly maxDirtyObjects: number;
+  readonly maxDirtyBytes: number;
   readonly snapshotLagTurns: number;
+  readonly maxReplayBytes: number;
 }
 
-interface ReplyToSave {
-  readonly seq: number;
-  readonly session: SessionId;
-  readonly no: number;
-  readonly reply: SavedReply;
-  /** Is it still kept? */
-  readonly wanted: () => boolean;
-}
+/** So many times the usual number of snapshots go into a group when there are too many dirty objects, or they lag too far. */
+const CROWDED_FACTOR = 16;
+/** No new messages are let in when dirty objects take so many times their limit. */
+const FULL_FACTOR = 2;
 
 export class Groups {
   #gathering: Group;
   #writing: Group | null = null;
   #failed: TelosError | null = null;
-  #replies: ReplyToSave[] = [];
-  #repliesHead = 0;
+  /** Sizes of the groups after the replay mark, in order, and their sum. */
+  #lag: { readonly lastSeq: number; readonly bytes: number }[] = [];
+  #lagBytes = 0;
   #mark: number;
   acceptedSeq: number;
   durableSeq: number;
 
   constructor(
     private readonly state: AcceptedState,
+    private readonly replies: Replies,
     private readonly limits: GroupLimits,
     private readonly append: (group: GroupWrite) => void,
     private readonly noGate: boolean,
@@ -95,10 +97,12 @@ export class Groups {
     return this.#writing !== null;
   }
 
-  /** Is there room for one more turn in the group that gathers? */
+  /** Is there no room for one more turn in the group that gathers, or do snapshots not keep up with the turns? */
   get full(): boolean {
+    const { maxGroupTurns, maxGroupBytes, maxDirtyBytes } = this.limits;
+    const { turns, bytes } = this.#gathering;
     return (
-      this.#gathering.turns.length >= this.limits.maxGroupTurns || this.#gathering.bytes >= this.limits.maxGroupBytes
+      turns.length >= maxGroupTurns || bytes >= maxGroupBytes || this.state.dirtyBytes > maxDirtyBytes * FULL_FACTOR
     );
   }
 
@@ -142,9 +146,10 @@ export class Groups {
     else this.#gathering.releases.push(release);
   }
 
-  /** Remembers a saved reply: it needs a key of its own before the replay mark passes its turn. */
-  saveLater(entry: ReplyToSave): void {
-    this.#replies.push(entry);
+  /** A turn of an earlier life that was applied again. */
+  replayed(seq: number, bytes: number): void {
+    this.#lag.push({ lastSeq: seq, bytes });
+    this.#lagBytes += bytes;
   }
 
   /** Pending turns, for readers that must see what is accepted and not yet in the journal: [first seq, turns]. */
@@ -161,7 +166,7 @@ export class Groups {
     if (this.readOnly || this.#writing !== null || this.#failed !== null) return;
     const group = this.#gathering;
     const hasContent = group.turns.length > 0 || group.puts.length > 0 || group.deletes.length > 0;
-    if (!hasContent && !(idle && this.state.dirtyCount > 0)) {
+    if (!hasContent && !((idle || this.#pressing) && this.state.dirtyCount > 0)) {
       if (group.releases.length > 0) this.#release(group.releases.splice(0));
       return;
     }
@@ -169,6 +174,7 @@ export class Groups {
       if (record) group.puts.push([keys.name(name), encodeRecord(record)]);
       else group.deletes.push(keys.name(name));
     }
+    if (group.turns.length > 0) this.replayed(group.lastSeq, group.bytes);
     this.#addSnapshots(group, idle);
     this.#writing = group;
     this.#gathering = emptyGroup(this.acceptedSeq);
@@ -182,11 +188,26 @@ export class Groups {
     });
   }
 
+  get #crowded(): boolean {
+    const { maxDirtyObjects, maxDirtyBytes } = this.limits;
+    return this.state.dirtyCount > maxDirtyObjects || this.state.dirtyBytes > maxDirtyBytes;
+  }
+
+  /** G5 */
+  get #heavy(): boolean {
+    return this.#lagBytes > this.limits.maxReplayBytes;
+  }
+
+  /** Snapshots have to be written, also when there is nothing else to write. */
+  get #pressing(): boolean {
+    return this.#crowded || this.#heavy;
+  }
+
   #addSnapshots(group: Group, idle: boolean): void {
-    const crowded = this.state.dirtyCount > this.limits.maxDirtyObjects;
-    const before = idle || crowded ? Infinity : group.lastSeq - this.limits.snapshotLagTurns;
-    const limit = crowded || idle ? this.limits.snapshotsPerGroup * 16 : this.limits.snapshotsPerGroup;
-    for (const object of this.state.takeDirty(limit, before)) {
+    const { maxGroupBytes, maxReplayBytes, snapshotsPerGroup, snapshotLagTurns } = this.limits;
+    const late = Math.max(group.lastSeq - snapshotLagTurns, this.#heavy ? this.#seqWithin(maxReplayBytes / 2) : 0);
+    const limit = snapshotsPerGroup * (idle || this.#pressing ? CROWDED_FACTOR : 1);
+    for (const object of this.state.takeDirty(limit, maxGroupBytes, idle || this.#crowded ? Infinity : late)) {
       group.puts.push([keys.object(object.oid), encodeRecord(this.state.snapshot(object, group.lastSeq))]);
       group.puts.push([keys.history(object.oid, group.lastSeq), encodeRecord(object.touched)]);
       const listed = object.touched.length;
@@ -196,23 +217,29 @@ export class Groups {
     if (mark === this.#mark) return;
     this.#mark = mark;
     group.puts.push([keys.meta('replay'), encodeRecord([mark])]);
-    this.#persistReplies(group, mark);
+    this.#forgetLag(mark);
+    const persisted = this.replies.persistBefore(mark, group.puts);
+    if (persisted.length > 0) group.releases.push(() => this.replies.unload(persisted));
   }
 
-  #persistReplies(group: Group, mark: number): void {
-    for (;;) {
-      const entry = this.#replies[this.#repliesHead];
-      if (entry === undefined || entry.seq >= mark) break;
-      this.#repliesHead++;
-      if (!entry.wanted()) continue;
-      entry.reply.persisted = true;
-      const { seq, error, body } = entry.reply;
-      group.puts.push([keys.reply(entry.session, entry.no), encodeRecord([seq, error === null, body, error])]);
+  /** The turn up to which snapshots must be written so that at most `bytes` of turns come after it. */
+  #seqWithin(bytes: number): number {
+    let left = this.#lagBytes;
+    for (const part of this.#lag) {
+      left -= part.bytes;
+      if (left <= bytes) return part.lastSeq;
     }
-    if (this.#repliesHead > 4096 && this.#repliesHead * 2 > this.#replies.length) {
-      this.#replies = this.#replies.slice(this.#repliesHead);
-      this.#repliesHead = 0;
+    return 0;
+  }
+
+  #forgetLag(mark: number): void {
+    let done = 0;
+    for (const { lastSeq, bytes } of this.#lag) {
+      if (lastSeq >= mark) break;
+      this.#lagBytes -= bytes;
+      done++;
     }
+    if (done > 0) this.#lag = this.#lag.slice(done);
   }
 
   appended(): void {

@@ -29,8 +29,8 @@ import {
 } from '../journal/index.js';
 import { applyTurn } from './commit.js';
 import type { KernelCore } from './core.js';
-import { LOBBY } from './objects.js';
-import { newSession, type SavedReply, type Session } from './sessions.js';
+import { keep, LOBBY } from './objects.js';
+import { newSession, type Session } from './sessions.js';
 
 const RECORDS_PER_PAGE = 16;
 const ROWS_PER_PAGE = 512;
@@ -112,28 +112,15 @@ export class Recovery {
       lobby.shapeSeq = seq;
       this.core.state.touch(lobby, seq);
     }
+    this.core.groups.replayed(seq, bytes.length);
     if (sessionId !== 0) this.#saveReply(sessionId, no, seq, body);
   }
 
   #saveReply(id: SessionId, no: number, seq: number, body: CommitBody): void {
-    const { sessions, groups } = this.core;
+    const { sessions, replies } = this.core;
     const session = sessions.byId.get(id) ?? this.#remember(id);
     const [, content, error] = body[7];
-    const reply: SavedReply = {
-      seq,
-      body: content instanceof Uint8Array ? Uint8Array.from(content) : content,
-      error,
-      open: true,
-      persisted: false,
-    };
-    session.replies.set(no, reply);
-    groups.saveLater({
-      seq,
-      session: id,
-      no,
-      reply,
-      wanted: () => sessions.byId.get(id) === session && session.replies.get(no) === reply,
-    });
+    replies.keep(session, no, seq, keep(content), error, true);
   }
 
   #remember(id: SessionId): Session {
@@ -176,7 +163,7 @@ export class Recovery {
     reader.get(
       found.map(({ id }) => keys.session(id)),
       (values) => {
-        found.forEach((session, i) => values[i] === undefined && sessions.byId.delete(session.id));
+        found.forEach((session, i) => values[i] === undefined && sessions.end(session));
         done();
         reader.flush();
       },
@@ -223,8 +210,8 @@ export class Recovery {
       if (key.length > 17) this.#recorded(session, key, value);
       else if (no === 0) header = decodeRecord<SessionRecord>(value, `session ${id}`);
       else if (!session.replies.has(no)) {
-        const [seq, , body, error] = decodeRecord<ReplyRecord>(value, `saved reply ${id}.${no}`);
-        session.replies.set(no, { seq, body, error, open: true, persisted: true });
+        const [seq] = decodeRecord<ReplyRecord>(value, `saved reply ${id}.${no}`);
+        this.core.replies.adopt(session, no, seq);
       }
     };
     this.#each(prefixRange(keys.session(id).subarray(0, 9)), step, (now) => {

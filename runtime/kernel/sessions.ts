@@ -1,25 +1,16 @@
 /**
- * Owns: the sessions, the answers saved for them, and what of each is under way.
+ * Owns: the sessions, and what of each is under way. Doesn't own: the answers saved for them (replies.ts).
  *
  *   S1  A number has at most one message under way and at most one saved answer; a repeat joins the one or gets the other.
  *   S2  An answer that a turn wrote, and every error, is in the journal before it leaves; it is kept until the sender's lowest
  *       number passes it or the session ends.
  *   S3  Numbers below `lowest` are refused `EXPIRED`, never run.
+ *   S4  What is under way for one session, and for all, is bounded in number and in bytes of arguments: past that `BUSY`.
  */
-import { TelosError, type Content, type Recorded, type SessionId, type WireError } from '../../protocol/index.js';
+import { TelosError, type Recorded, type SessionId } from '../../protocol/index.js';
 import type { Message } from './message.js';
 import type { PeerId } from './ports.js';
-
-export interface SavedReply {
-  /** The turn that holds it, 0 for one that wrote nothing and is kept in memory only. */
-  readonly seq: number;
-  readonly body: Content;
-  readonly error: WireError | null;
-  /** The gate is open: it may leave. */
-  open: boolean;
-  /** It stands under a key of its own, and no replay is needed to find it. */
-  persisted: boolean;
-}
+import type { Replies, SavedReply } from './replies.js';
 
 export interface Session {
   readonly id: SessionId;
@@ -31,7 +22,10 @@ export interface Session {
   lowest: number;
   lastHeard: number;
   readonly replies: Map<number, SavedReply>;
+  /** Set and taken away by `begin` and `finish` only, but for the kernel's own. */
   readonly inFlight: Map<number, Message>;
+  /** Of their arguments. */
+  inFlightBytes: number;
   /** What the journal holds of it has been read (a session of this life has nothing there to read). */
   loaded: boolean;
   /** Recorded answers of services of requests that an earlier life did not finish. */
@@ -49,6 +43,7 @@ export function newSession(id: SessionId, key: string, agent: string, now: numbe
     lastHeard: now,
     replies: new Map(),
     inFlight: new Map(),
+    inFlightBytes: 0,
     loaded: true,
     recorded: new Map(),
   };
@@ -57,9 +52,25 @@ export function newSession(id: SessionId, key: string, agent: string, now: numbe
 export type Admission =
   { kind: 'new' } | { kind: 'joined' } | { kind: 'saved'; reply: SavedReply } | { kind: 'refused'; error: TelosError };
 
+export interface SessionLimits {
+  readonly window: number;
+  readonly windowBytes: number;
+  readonly maxInFlightBytes: number;
+}
+
 export class Sessions {
   readonly byId = new Map<SessionId, Session>();
   readonly #byPeer = new Map<PeerId, Session>();
+  #inFlightBytes = 0;
+
+  constructor(
+    private readonly limits: SessionLimits,
+    private readonly replies: Replies,
+  ) {}
+
+  get inFlightBytes(): number {
+    return this.#inFlightBytes;
+  }
 
   ofPeer(peer: PeerId): Session | undefined {
     return this.#byPeer.get(peer);
@@ -87,13 +98,29 @@ export class Sessions {
     if (session.peer !== 0) this.#byPeer.delete(session.peer);
     session.peer = 0;
     this.byId.delete(session.id);
+    for (const reply of session.replies.values()) this.replies.drop(reply);
+  }
+
+  /** A message of a client is under way, from now until `finish`. */
+  begin(session: Session, message: Message): void {
+    session.inFlight.set(message.no, message);
+    session.inFlightBytes += message.args.length;
+    this.#inFlightBytes += message.args.length;
+  }
+
+  finish(session: Session, message: Message): void {
+    if (session.inFlight.get(message.no) !== message) return;
+    session.inFlight.delete(message.no);
+    if (message.owner === null) return;
+    session.inFlightBytes -= message.args.length;
+    this.#inFlightBytes -= message.args.length;
   }
 
   /**
-   * What is to be done with a request under this number. Moves `lowest` and drops the replies below it.
+   * What is to be done with a request under this number, with so many bytes of arguments. Moves `lowest` and drops the replies below it.
    * @returns the persisted replies that were dropped, for deletion, through `dropped`
    */
-  admit(session: Session, no: number, lowest: number, window: number, dropped: (no: number) => void): Admission {
+  admit(session: Session, no: number, lowest: number, bytes: number, dropped: (no: number) => void): Admission {
     if (lowest > session.lowest) this.#raiseLowest(session, Math.min(lowest, no), dropped);
     if (no < session.lowest) {
       return {
@@ -107,24 +134,36 @@ export class Sessions {
     const reply = session.replies.get(no);
     if (reply !== undefined) return { kind: 'saved', reply };
     if (session.inFlight.has(no)) return { kind: 'joined' };
-    if (session.inFlight.size + session.replies.size >= window * 2 || session.inFlight.size >= window) {
-      return {
-        kind: 'refused',
-        error: new TelosError(
-          'BUSY',
-          `session ${session.id} has ${session.inFlight.size} requests under way and ${session.replies.size} answers kept; its window is ${window}`,
-        ),
-      };
-    }
-    return { kind: 'new' };
+    const why = this.#full(session, bytes);
+    return why === null ? { kind: 'new' } : { kind: 'refused', error: new TelosError('BUSY', why) };
+  }
+
+  /** Why no more of it may be under way now, with the limit; null when it may. */
+  #full(session: Session, bytes: number): string | null {
+    const { inFlight, replies, inFlightBytes, id } = session;
+    const { window, windowBytes, maxInFlightBytes } = this.limits;
+    if (inFlight.size + replies.size >= window * 2 || inFlight.size >= window)
+      return `session ${id} has ${inFlight.size} requests under way and ${replies.size} answers kept; message.window is ${window}`;
+    if (inFlightBytes + bytes > windowBytes)
+      return `session ${id} has ${inFlightBytes} bytes of arguments under way and sends ${bytes} more; message.window_bytes is ${windowBytes}`;
+    if (this.#inFlightBytes + bytes > maxInFlightBytes)
+      return `${this.#inFlightBytes} bytes of arguments are under way and ${bytes} more come; kernel.max_in_flight_bytes is ${maxInFlightBytes}`;
+    return null;
   }
 
   #raiseLowest(session: Session, lowest: number, dropped: (no: number) => void): void {
+    const { replies } = session;
+    const drop = (reply: SavedReply): void => {
+      this.replies.drop(reply);
+      if (reply.persisted) dropped(reply.no);
+    };
+    // Whichever is shorter: the numbers that were passed, or the answers that are kept.
+    if (lowest - session.lowest <= replies.size) {
+      for (let no = session.lowest; no < lowest; no++) {
+        const reply = replies.get(no);
+        if (reply) drop(reply);
+      }
+    } else for (const reply of replies.values()) if (reply.no < lowest) drop(reply);
     session.lowest = lowest;
-    for (const [no, reply] of session.replies) {
-      if (no >= lowest) continue;
-      session.replies.delete(no);
-      if (reply.persisted) dropped(no);
-    }
   }
 }
