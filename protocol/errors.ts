@@ -57,7 +57,7 @@ export const ERRORS = {
   },
   METHOD_FAILED: {
     means: 'the method threw',
-    remedy: 'the message and its stack are those of the method; see its source with `telos inspect`',
+    remedy: 'the message is that of the method; see its source with `telos inspect NAME SELECTOR`',
   },
   REVOKED: {
     means: '`self`, `image` or a reference was used after its turn had ended',
@@ -119,9 +119,9 @@ export const ERRORS = {
   // The peer and the link
   UNAUTHORIZED: {
     means: 'the key of this peer is not admitted, or its token is wrong',
-    remedy: "use the owner's key in the image's keys folder, or have yours admitted",
+    remedy: "use the owner's key: keys/owner.json in the image's directory",
   },
-  FORBIDDEN: { means: 'the peer may not do this', remedy: 'use a key with the right for it' },
+  FORBIDDEN: { means: 'the peer may not do this', remedy: "use the owner's key, which has every right" },
   VERSION_MISMATCH: {
     means: 'the peer speaks another version of the protocol',
     remedy: 'use the same TelOS on both sides',
@@ -147,7 +147,8 @@ export const ERRORS = {
   },
   DAMAGED: {
     means: 'a record, table or log does not have the content that was written',
-    remedy: 'stop, copy the image, run `telos verify`, restore the last back-up',
+    remedy:
+      'stop the image and keep a copy of its directory as it is; `telos verify` names what is damaged; go on from a copy that you made before',
   },
   DISK_FULL: {
     means: 'there is no room to write',
