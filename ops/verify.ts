@@ -3,7 +3,7 @@
  * Exit code 0: all is well. 1: something is not, the places are named. 2: wrong usage.
  */
 import { parseArgs } from 'node:util';
-import { defaultConfig } from '../config/index.js';
+import { loadImageConfig } from '../config/index.js';
 import { TelosError } from '../protocol/index.js';
 import { verifyImage, type VerifyReport } from '../runtime/journal/index.js';
 
@@ -60,7 +60,8 @@ async function main(): Promise<number> {
     return 2;
   }
   try {
-    const report = await verifyImage(wanted.image, { ...defaultConfig.journal, onProgress: progressLine() });
+    const { journal } = loadImageConfig(wanted.image);
+    const report = await verifyImage(wanted.image, { ...journal, onProgress: progressLine() });
     show(report, wanted.json);
     return report.ok ? 0 : 1;
   } catch (error) {

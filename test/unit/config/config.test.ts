@@ -9,6 +9,7 @@ import {
   parseConfig,
   RELATIONS,
   toFileForm,
+  valuesIn,
 } from '../../../config/index.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'telos-config-'));
@@ -26,6 +27,12 @@ test('defaults-hold-all-relations', () => {
   expect(RELATIONS.filter(({ holds }) => !holds(defaultConfig))).toEqual([]);
   expect(defaultConfig.link.heartbeatIntervalMs).toBe(1000);
   expect(defaultConfig.supervisor.hosts).toBeGreaterThanOrEqual(1);
+});
+
+test('every-relation-names-its-keys-as-they-stand-in-a-file', () => {
+  for (const { says } of RELATIONS)
+    expect([says, valuesIn(says, defaultConfig)]).toEqual([says, expect.stringMatching(/ is \d/)]);
+  for (const { says } of RELATIONS) expect(valuesIn(says, defaultConfig)).not.toContain('absent');
 });
 
 test('file-form-and-back', () => {
@@ -57,6 +64,17 @@ test.each<[string, unknown, RegExp]>([
   ['text-for-a-number', { kernel: { max_group_turns: 'many' } }, /kernel\.max_group_turns: /],
   ['fraction', { kernel: { strikes: 1.5 } }, /kernel\.strikes/],
   ['negative', { host: { mailbox: -1 } }, /host\.mailbox/],
+  [
+    'value-is-quoted',
+    { kernel: { max_group_turns: 'many', strikes: 1.5 } },
+    /\(it is "many"\); kernel\.strikes: .* \(it is 1\.5\)/,
+  ],
+  ['long-value-is-cut', { host: 'x'.repeat(500) }, /host: .* \(it is "x{99}…\)/],
+  [
+    'values-of-a-relation',
+    { turn: { run_time_ms: 1500 } },
+    /\(turn\.run_time_ms is 1500, link\.heartbeat_interval_ms is 1000, link\.liveness is 3\)/,
+  ],
   ['no-map', 5, /expected object/],
   ['session-forgotten-too-early', { kernel: { session_expiry_ms: 1000 } }, /client_give_up_ms/],
   [
