@@ -39,6 +39,12 @@ export class Queries {
       done(new TelosError('BAD_ARGUMENT', `${String(target)} is neither a name nor an oid`), null, core.now);
       return;
     }
+    const { maxTargetLength } = core.config.message;
+    if (target.length > maxTargetLength) {
+      const shown = `${JSON.stringify(target.slice(0, 40))}… has ${target.length} characters`;
+      done(new TelosError('TOO_LARGE', `${shown}; message.max_target_length is ${maxTargetLength}`), null, core.now);
+      return;
+    }
     if (target.startsWith('#')) {
       this.load(target as Oid, done);
       return;

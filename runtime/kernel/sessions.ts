@@ -20,6 +20,7 @@ export interface Session {
   /** 0: not connected. */
   peer: PeerId;
   lowest: number;
+  /** Wall time, ms since the epoch: it outlives the kernel. */
   lastHeard: number;
   readonly replies: Map<number, SavedReply>;
   /** Set and taken away by `begin` and `finish` only, but for the kernel's own. */
@@ -32,7 +33,7 @@ export interface Session {
   readonly recorded: Map<number, Recorded[]>;
 }
 
-export function newSession(id: SessionId, key: string, agent: string, now: number): Session {
+export function newSession(id: SessionId, key: string, agent: string, lastHeard: number): Session {
   return {
     id,
     key,
@@ -40,7 +41,7 @@ export function newSession(id: SessionId, key: string, agent: string, now: numbe
     rights: [],
     peer: 0,
     lowest: 1,
-    lastHeard: now,
+    lastHeard,
     replies: new Map(),
     inFlight: new Map(),
     inFlightBytes: 0,
@@ -94,11 +95,14 @@ export class Sessions {
     return this.#byPeer.size;
   }
 
-  end(session: Session): void {
+  /** @returns the numbers whose answers have keys, for deletion */
+  end(session: Session): number[] {
+    const persisted = [...session.replies.values()].filter((reply) => reply.persisted).map(({ no }) => no);
     if (session.peer !== 0) this.#byPeer.delete(session.peer);
     session.peer = 0;
     this.byId.delete(session.id);
     for (const reply of session.replies.values()) this.replies.drop(reply);
+    return persisted;
   }
 
   /** A message of a client is under way, from now until `finish`. */
