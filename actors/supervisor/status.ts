@@ -61,6 +61,8 @@ export function describeStatus(parts: StatusParts, now: number): Record<string, 
     turns: { accepted: core.turnsAccepted, perSecond: rates.turnsPerSecond },
     reads: { answered: core.readsAnswered, perSecond: rates.readsPerSecond },
     sessions: core.sessions.byId.size - 1,
+    /** Of these, connected: one that falls silent or leaves is counted no more. */
+    clients: core.sessions.connected(),
     objectsHeld: core.state.objects.size,
     journal: { ...journal.stats() },
     models: [],

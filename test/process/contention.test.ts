@@ -1,11 +1,14 @@
 /** Many who want the same: serializable, nothing stuck, nobody starved. Two hosts, real processes. */
 import { join } from 'node:path';
 import { Driver, type RemoteImage } from './support/driver.js';
+import { tool } from './support/journal-tool.js';
 import { Running, cleanUp, telos, temporary } from './support/processes.js';
 
 let running: Running;
 let driver: Driver;
 const image = join(temporary(), 'image');
+/** What the increments of these counters answered: the counts that they made. */
+const answered = new Map<string, readonly number[]>();
 
 beforeAll(async () => {
   running = await Running.up(image, ['--hosts', '2']);
@@ -20,12 +23,10 @@ beforeAll(async () => {
     return null;
   });
 });
-afterAll(async () => {
-  await driver.close();
-  await running.down();
-  expect((await telos(['verify', '--image', image])).code).toBe(0);
-  await cleanUp();
-});
+afterAll(cleanUp);
+
+const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i + 1);
+const sorted = (counts: readonly number[]): number[] => [...counts].sort((a, b) => a - b);
 
 test('two-hosts-one-object: objects of all shards add to one counter, and each addition is there once', async () => {
   const [answers, count] = await driver.run<[number[], number]>(async (it: RemoteImage) => {
@@ -37,8 +38,9 @@ test('two-hosts-one-object: objects of all shards add to one counter, and each a
     );
     return [seen, await target.count()];
   });
+  answered.set('shared', answers);
   expect(count).toBe(400);
-  expect([...answers].sort((a, b) => a - b)).toEqual(Array.from({ length: 400 }, (_, i) => i + 1));
+  expect(sorted(answers)).toEqual(upTo(400));
 });
 
 test('two-objects-call-each-other: both ways at once, a hundred times, none is stuck', async () => {
@@ -78,33 +80,108 @@ test('thousand-senders-one-hot-object: every one is answered, each sees a count 
     const hot = await it.actor('counter').clone({ name: 'hot', count: 0 });
     return Promise.all(Array.from({ length: 1000 }, () => hot.increment(1)));
   });
-  expect([...answers].sort((a, b) => a - b)).toEqual(Array.from({ length: 1000 }, (_, i) => i + 1));
+  answered.set('hot', answers);
+  expect(sorted(answers)).toEqual(upTo(1000));
 });
 
-test('wide-slow-turn-among-small-ones: a turn over 200 objects ends while they are written all the time, and sees one moment', async () => {
-  const { sums, small } = await driver.run<{ sums: number[]; small: number }>(async (it: RemoteImage) => {
-    const patient = it.with({ deadlineMs: 60_000 });
+interface Wide {
+  readonly sums: number[];
+  readonly marks: number[];
+  /** Small turns that each lane had answered, and the longest that one of them waited. */
+  readonly small: number[];
+  readonly longestMs: number;
+}
+
+const WIDE_DEADLINE_MS = 60_000;
+
+test('wide-slow-turns-among-small-ones: turns that read, and turns that write 200 objects, end while all of them are written, and see one moment; nobody is starved', async () => {
+  const wide = await driver.run<Wide>(async (it: RemoteImage, deadlineMs: number) => {
+    const patient = it.with({ deadlineMs });
     const counter = it.actor('counter');
     await counter.setMethod(
       'shift',
       'async (self, other) => { self.count = self.count - 1; await other.increment(1) }',
     );
-    const all = await Promise.all(Array.from({ length: 200 }, () => counter.clone({ count: 10 })));
+    const all = await Promise.all(Array.from({ length: 200 }, () => counter.clone({ count: 10, mark: 0 })));
     let stop = false;
-    let done = 0;
-    const lanes = Array.from({ length: 32 }, async (_, lane) => {
+    let longestMs = 0;
+    const small = Array.from({ length: 32 }, () => 0);
+    const lanes = small.map(async (_, lane) => {
       for (let i = lane; !stop; i += 7) {
+        const begun = performance.now();
         await patient.send(all[i % 200], 'shift', all[(i * 31 + 1) % 200]);
-        done++;
+        longestMs = Math.max(longestMs, performance.now() - begun);
+        small[lane] = (small[lane] as number) + 1;
       }
     });
     const sum = 'async (objects) => { let all = 0; for (const one of objects) all += await one.count(); return all }';
-    const seen: number[] = [];
-    for (let i = 0; i < 5; i++) seen.push(await patient.turn(sum, all));
+    // What is written depends on what is read: the count of each goes up by one, and down again in the last.
+    const stir = `async (objects, mark) => {
+      let all = 0;
+      for (const one of objects) { all += await one.increment(1); await one.setSlot('mark', mark) }
+      await objects[0].increment(-objects.length);
+      return all - objects.length;
+    }`;
+    const [sums, marks] = [[] as number[], [] as number[]];
+    for (let i = 1; i <= 5; i++) {
+      sums.push(await patient.turn(sum, all));
+      sums.push(await patient.turn(stir, all, i));
+      marks.push(...(new Set(await Promise.all(all.map((one: RemoteImage) => one.mark()))) as unknown as number[]));
+    }
     stop = true;
     await Promise.all(lanes);
-    return { sums: seen, small: done };
+    sums.push(await patient.turn(sum, all));
+    return { sums, marks, small, longestMs };
+  }, WIDE_DEADLINE_MS);
+  expect(wide.sums).toEqual(Array.from({ length: 11 }, () => 2000));
+  expect(wide.marks).toEqual([1, 2, 3, 4, 5]);
+  expect(Math.min(...wide.small)).toBeGreaterThan(2);
+  expect(wide.longestMs).toBeLessThan(WIDE_DEADLINE_MS / 2);
+});
+
+test('lobby-listings-among-named-clones: each listing is answered though names come all the time, and holds all that were answered before', async () => {
+  const { listings, made } = await driver.run<{ listings: number[][]; made: number }>(async (it: RemoteImage) => {
+    let stop = false;
+    const done: string[] = [];
+    const lanes = Array.from({ length: 8 }, async (_, lane) => {
+      for (let i = 0; !stop; i++) {
+        const name = `named${lane}x${i}`;
+        await it.with({ deadlineMs: 60_000 }).send('counter', 'clone', { name, count: 0 });
+        done.push(name);
+      }
+    });
+    const seen: number[][] = [];
+    for (let i = 0; i < 10; i++) {
+      const before = [...done];
+      const names = new Set<string>(
+        await it.with({ deadlineMs: 20_000 }).turn("async () => image.ref('lobby').slots()"),
+      );
+      seen.push([before.length, before.filter((name) => names.has(name)).length]);
+    }
+    stop = true;
+    await Promise.all(lanes);
+    return { listings: seen, made: done.length };
   });
-  expect(sums).toEqual([2000, 2000, 2000, 2000, 2000]);
-  expect(small).toBeGreaterThan(100);
+  expect(listings).toHaveLength(10);
+  for (const [before, found] of listings) expect(found).toBe(before);
+  expect(made).toBeGreaterThan(10);
+});
+
+test('recorded-versions: the journal is a serial order of all of that, and says for each increment the count that its sender was answered', async () => {
+  await driver.close();
+  await running.down();
+  expect((await telos(['verify', '--image', image])).code).toBe(0);
+  const slots = ['shared.count', 'hot.count'];
+  const order = tool('serialOrder', image, { slots });
+  expect(order.wrong).toEqual([]);
+  expect(order.turns).toBeGreaterThan(1800);
+  expect(order.reads).toBeGreaterThan(order.turns);
+  for (const name of ['shared', 'hot']) {
+    const [made, ...increments] = order.written[`${name}.count`] as [number, number, number][];
+    const counts = upTo(answered.get(name)?.length ?? 0);
+    expect(made?.[1]).toBe(1);
+    expect(increments.map(([, version]) => version)).toEqual(counts.map((n) => n + 1));
+    expect(increments.map(([, , answer]) => answer)).toEqual(counts);
+    expect(sorted(answered.get(name) ?? [])).toEqual(counts);
+  }
 });

@@ -1,7 +1,7 @@
 /** Processes that stop answering without dying (SIGSTOP): found by heartbeats, replaced or forgotten. */
 import { join } from 'node:path';
-import { allAnswer, audit, openAccounts, readBooks, startLoad, stopLoad } from './support/bank.js';
-import { Driver } from './support/driver.js';
+import { allAnswer, audit, openAccounts, readBooks, startLoad, stopLoad, type Books } from './support/bank.js';
+import { Driver, type RemoteImage } from './support/driver.js';
 import { Running, cleanUp, isAlive, signal, temporary, until } from './support/processes.js';
 
 let running: Running;
@@ -20,6 +20,11 @@ afterAll(async () => {
   await cleanUp();
 });
 
+const moved = (before: Books, { balance, moves }: Books): Books => ({
+  balance,
+  moves: Object.fromEntries(names.map((name) => [name, (moves[name] ?? 0) - (before.moves[name] ?? 0)])),
+});
+
 test.each(['host', 'kernel'])(
   '%s-stopped: it is found silent, killed and replaced; nothing answered is lost',
   async (role) => {
@@ -30,26 +35,29 @@ test.each(['host', 'kernel'])(
     await until(`the stopped ${role} to be killed`, () => !isAlive(pid), 20_000);
     await allAnswer(driver, names);
     const load = await stopLoad(driver);
-    const after = await readBooks(driver, names);
-    const moved = {
-      balance: after.balance,
-      moves: Object.fromEntries(names.map((name) => [name, (after.moves[name] ?? 0) - (before.moves[name] ?? 0)])),
-    };
-    expect(audit(names, load, moved)).toEqual([]);
+    expect(audit(names, load, moved(before, await readBooks(driver, names)))).toEqual([]);
     expect(await running.pid(role)).not.toBe(pid);
   },
 );
 
-test('client-stopped: others go on meanwhile, and it goes on itself when it wakes', async () => {
+const clients = (): Promise<number> =>
+  driver.run<number>(async (image: RemoteImage) => (await image.status()).clients as number);
+
+test('client-stopped: it is found silent and forgotten, others go on meanwhile; when it wakes it gets all its answers', async () => {
+  const before = await readBooks(driver, names);
   const second = await Driver.connect({ image: running.image });
-  expect(await second.send('account0', 'balance')).toEqual(expect.any(Number));
+  await startLoad(second, names, 16, 8);
+  expect(await clients()).toBe(2);
   signal(second.pid, 'SIGSTOP');
+  await until('it to be forgotten', async () => (await clients()) === 1, 20_000);
+  await allAnswer(driver, names);
   const asked = second.send('account1', 'moves');
-  const end = performance.now() + 5000;
-  while (performance.now() < end) await allAnswer(driver, names);
   signal(second.pid, 'SIGCONT');
   expect(await asked).toEqual(expect.any(Number));
+  expect(await clients()).toBe(2);
+  expect(audit(names, await stopLoad(second), moved(before, await readBooks(driver, names)))).toEqual([]);
   await second.close();
+  await until('it to be gone', async () => (await clients()) === 1);
 });
 
 test('all-stopped-and-woken: after a sleep of the whole machine nobody is taken for silent', async () => {

@@ -94,6 +94,8 @@ export class Driver {
     call: ((image: RemoteImage, ...args: never[]) => unknown) | string,
     ...args: unknown[]
   ): Promise<T> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null)
+      throw new Error(`the client has ended: ${this.errors}`);
     const id = this.next++;
     const answer = this.wait(id);
     this.child.stdin?.write(`${JSON.stringify({ id, source: String(call), args })}\n`);
