@@ -37,20 +37,20 @@ export class ClientSide {
     private readonly recovery: Recovery,
   ) {}
 
-  joined(peer: PeerId, identity: ClientIdentity, now: number): void {
+  joined(peer: PeerId, identity: ClientIdentity): void {
     const id = identity.session as SessionId;
     const known = this.core.sessions.byId.get(id);
-    if (id === 0) this.#newSession(peer, identity, now);
-    else if (known?.loaded) this.#attach(peer, known, identity, now);
+    if (id === 0) this.#newSession(peer, identity);
+    else if (known?.loaded) this.#attach(peer, known, identity);
     else if (incarnationOf(id) >= this.core.identity.incarnation) this.#expired(peer, id);
     else {
       this.#arriving.add(peer);
-      this.recovery.session(id, (session, at) => {
+      this.recovery.session(id, (session) => {
         if (!this.#arriving.delete(peer)) return;
         if (session === null) this.#expired(peer, id);
         else {
           this.core.sessions.byId.set(id, session);
-          this.#attach(peer, session, identity, at);
+          this.#attach(peer, session, identity);
         }
       });
     }
@@ -60,7 +60,7 @@ export class ClientSide {
     this.core.ports.refuse(peer, new TelosError('EXPIRED', `session ${id} has ended or never was`).toWire());
   }
 
-  #newSession(peer: PeerId, { key, rights, agent }: ClientIdentity, now: number): void {
+  #newSession(peer: PeerId, { key, rights, agent }: ClientIdentity): void {
     const { core } = this;
     if (core.sessions.byId.size > core.config.kernel.maxSessions) this.operations.forgetIdleSessions();
     if (core.sessions.byId.size > core.config.kernel.maxSessions) {
@@ -73,10 +73,15 @@ export class ClientSide {
       );
       return;
     }
-    const session = newSession(makeSession(core.identity.incarnation, core.nextSessionCounter()), key, agent, now);
+    const session = newSession(
+      makeSession(core.identity.incarnation, core.nextSessionCounter()),
+      key,
+      agent,
+      core.wallNow,
+    );
     session.rights = rights;
     this.#arriving.add(peer);
-    core.groups.put(keys.session(session.id), [now, 1, key, agent]);
+    core.groups.put(keys.session(session.id), [core.wallNow, 1, key, agent]);
     core.groups.whenWritten(() => {
       if (!this.#arriving.delete(peer)) return;
       core.sessions.byId.set(session.id, session);
@@ -85,7 +90,7 @@ export class ClientSide {
     });
   }
 
-  #attach(peer: PeerId, session: Session, { key, rights, agent }: ClientIdentity, now: number): void {
+  #attach(peer: PeerId, session: Session, { key, rights, agent }: ClientIdentity): void {
     if (session.key !== key) {
       this.core.ports.refuse(
         peer,
@@ -95,23 +100,23 @@ export class ClientSide {
     }
     session.rights = rights;
     session.agent = agent;
-    session.lastHeard = now;
+    session.lastHeard = this.core.wallNow;
     if (session.peer !== 0) this.core.notices.forget(session.peer);
     this.core.sessions.attach(session, peer);
     this.core.ports.welcome(peer, session.id);
   }
 
-  lost(peer: PeerId, now: number): void {
+  lost(peer: PeerId): void {
     this.#arriving.delete(peer);
     this.core.notices.forget(peer);
     const session = this.core.sessions.detach(peer);
-    if (session) session.lastHeard = now;
+    if (session) session.lastHeard = this.core.wallNow;
   }
 
   /** The session ends for good: nothing of it is kept. */
   goodbye(peer: PeerId, now: number): void {
     const session = this.core.sessions.ofPeer(peer);
-    this.lost(peer, now);
+    this.lost(peer);
     if (session) this.operations.endSession(session, now);
   }
 
@@ -119,7 +124,7 @@ export class ClientSide {
     const { core } = this;
     const session = core.sessions.ofPeer(peer);
     if (session === undefined) return;
-    session.lastHeard = now;
+    session.lastHeard = this.core.wallNow;
     switch (envelope[0]) {
       case T.ASK:
         this.#ask(session, envelope, now);
@@ -226,7 +231,7 @@ export class ClientSide {
       nameAttempt: 0 as Message['nameAttempt'],
       selector,
       args,
-      time: now,
+      time: this.core.wallNow,
       deadline: now + patience,
       patience,
       trace,

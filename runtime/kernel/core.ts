@@ -119,6 +119,11 @@ export class KernelCore {
     this.sessions.byId.set(KERNEL_SESSION, this.own);
   }
 
+  /** For records and the due times of timers; it may be set at any time, so no duration is measured on it. */
+  get wallNow(): number {
+    return this.ports.wallNow?.(this.now) ?? this.now;
+  }
+
   nextAttempt(): Attempt {
     return makeAttempt(this.identity.incarnation, ++this.#attempts);
   }
@@ -145,9 +150,10 @@ export class KernelCore {
     }
     const seq = this.groups.nextSeq();
     const applied = applyTurn(this.state, body, attempt, seq, patched);
-    const firstOutgoing = this.#send(message, body, seq, now);
+    const time = this.wallNow;
+    const firstOutgoing = this.#send(message, body, seq, time);
     this.#writeNames(applied);
-    this.#consume(message, body[7], seq, now);
+    this.#consume(message, body[7], seq);
     const record: TurnRecord = [
       attempt,
       message.session,
@@ -156,7 +162,7 @@ export class KernelCore {
       message.sender,
       message.oid ?? message.target,
       message.selector,
-      now,
+      time,
       message.trace,
       bytes,
       applied.before,
@@ -168,7 +174,7 @@ export class KernelCore {
     this.turnsAccepted++;
     if (host) for (const oid of body[2]) (this.state.objects.get(oid) as KObject).holders |= host.bit;
     this.#tellHolders(applied, host);
-    this.#publish(applied, seq, now);
+    this.#publish(applied, seq, time);
     this.#answer(message, body[7], seq, seq, now);
     return seq;
   }
@@ -270,18 +276,18 @@ export class KernelCore {
 
   // ---- effects of an accepted turn -----------------------------------------------------------------------------------------
 
-  #send(message: Message, body: CommitBody, seq: Seq, now: number): number {
+  #send(message: Message, body: CommitBody, seq: Seq, time: number): number {
     const first = this.nextOutgoing;
     const cause = `${message.sender} > ${message.selector}`.slice(-200);
     for (const [target, selector, args] of body[5]) {
-      const record: OutboxRecord = [target, selector, args, seq, cause, message.trace, now];
+      const record: OutboxRecord = [target, selector, args, seq, cause, message.trace, time];
       this.#putOutgoing(keys.outbox(this.nextOutgoing), record, 0, seq);
     }
     for (const [delay, target, selector, args] of body[6]) {
-      const due = Math.ceil(now + Math.max(0, delay));
+      const due = Math.ceil(time + Math.max(0, delay));
       this.#putOutgoing(
         keys.timer(due, this.nextOutgoing),
-        [target, selector, args, seq, cause, message.trace, now],
+        [target, selector, args, seq, cause, message.trace, time],
         due,
         seq,
       );
@@ -306,7 +312,7 @@ export class KernelCore {
     }
   }
 
-  #consume(message: Message, reply: Reply, seq: number, now: number): void {
+  #consume(message: Message, reply: Reply, seq: number): void {
     if (message.consumed) {
       this.groups.delete(message.consumed);
       this.delivery.handled(message.no);
@@ -314,7 +320,7 @@ export class KernelCore {
     }
     this.#clear(message);
     const givenUp = message.consumed !== null || message.strikes >= this.config.kernel.strikes;
-    if (!reply[0] && givenUp) this.#bury(message, reply, now);
+    if (!reply[0] && givenUp) this.#bury(message, reply);
   }
 
   /** It will not run again: what was kept for that goes, in memory and in the journal. */
@@ -325,9 +331,9 @@ export class KernelCore {
     this.suspicion.forget(session, no);
   }
 
-  #bury(message: Message, reply: Reply, now: number): void {
+  #bury(message: Message, reply: Reply): void {
     const error = reply[2] ?? new TelosError('INTERNAL', 'no error was given').toWire();
-    const history: DeadLetterRecord[2] = [...message.history, [now, `given up: ${error[0]} ${error[2]}`]];
+    const history: DeadLetterRecord[2] = [...message.history, [this.wallNow, `given up: ${error[0]} ${error[2]}`]];
     const target = (message.oid ?? message.target) as Oid;
     const original: OutboxRecord = [
       target,
@@ -371,21 +377,20 @@ export class KernelCore {
     for (const host of this.router.hosts.values()) if ((host.bit & bits) !== 0) tell(host);
   }
 
-  #publish(applied: Applied, seq: Seq, now: number): void {
+  #publish(applied: Applied, seq: Seq, time: number): void {
     if (!this.notices.watched || (applied.changed.length === 0 && applied.namesChanged.length === 0)) return;
     const changes = applied.changed.map(([object, slots]): [Oid, string[]] => [
       object.oid,
       slots.map(([slot]: SlotChange) => slot),
     ]);
     this.groups.whenDurable(seq, () =>
-      this.notices.publish(seq, now, changes, (name) => this.state.names.get(name)?.oid ?? null),
+      this.notices.publish(seq, time, changes, (name) => this.state.names.get(name)?.oid ?? null),
     );
   }
 
   /** A message of the kernel's own session: from the outbox, a timer, or genesis. */
   ownMessage(
     fields: Pick<Message, 'no' | 'origin' | 'sender' | 'target' | 'selector' | 'args' | 'trace' | 'consumed'>,
-    now: number,
   ): Message {
     const message: Message = {
       ...fields,
@@ -393,7 +398,7 @@ export class KernelCore {
       owner: null,
       oid: fields.target as Oid,
       nameAttempt: 0 as Attempt,
-      time: now,
+      time: this.wallNow,
       deadline: Infinity,
       patience: Infinity,
       recorded: this.own.recorded.get(fields.no) ?? [],

@@ -106,7 +106,8 @@ export class Delivery {
     this.#sendDelayed(now);
     while (this.#outbox.length > 0 && this.core.own.inFlight.size < outboxWindow)
       this.#deliver(this.#outbox.shift() as Entry, now);
-    while ((this.#timers[0]?.due ?? Infinity) <= now && this.core.own.inFlight.size < outboxWindow) {
+    const wall = this.core.wallNow;
+    while ((this.#timers[0]?.due ?? Infinity) <= wall && this.core.own.inFlight.size < outboxWindow) {
       const entry = this.#timers.shift() as Entry;
       this.#timersKnown.delete(entry.no);
       this.#deliver(entry, now);
@@ -146,19 +147,16 @@ export class Delivery {
   #deliver({ due, no, record }: Entry, now: number): void {
     const [target, selector, args, cause, sender, trace] = record;
     const timer = due > 0;
-    const message = this.core.ownMessage(
-      {
-        no,
-        origin: timer ? ORIGIN.TIMER : ORIGIN.OUTBOX,
-        sender: `turn ${cause}, ${sender}`,
-        target,
-        selector,
-        args,
-        trace,
-        consumed: timer ? keys.timer(due, no) : keys.outbox(no),
-      },
-      now,
-    );
+    const message = this.core.ownMessage({
+      no,
+      origin: timer ? ORIGIN.TIMER : ORIGIN.OUTBOX,
+      sender: `turn ${cause}, ${sender}`,
+      target,
+      selector,
+      args,
+      trace,
+      consumed: timer ? keys.timer(due, no) : keys.outbox(no),
+    });
     this.core.suspicion.restore(message);
     this.core.router.dispatch(message, now);
   }

@@ -35,21 +35,18 @@ function missingOf(core: KernelCore, genesis: CommitBody): CommitBody | null {
 }
 
 function commit(core: KernelCore, body: CommitBody, now: number, done: () => void): void {
-  const message = core.ownMessage(
-    {
-      no: core.nextOutgoing++,
-      origin: ORIGIN.PROGRAM,
-      sender: 'genesis',
-      target: LOBBY,
-      selector: 'firstBreath',
-      args: NO_ARGS,
-      trace: '',
-      consumed: null,
-    },
-    now,
-  );
+  const message = core.ownMessage({
+    no: core.nextOutgoing++,
+    origin: ORIGIN.PROGRAM,
+    sender: 'genesis',
+    target: LOBBY,
+    selector: 'firstBreath',
+    args: NO_ARGS,
+    trace: '',
+    consumed: null,
+  });
   core.groups.put(keys.meta('counters'), [core.nextOutgoing]);
   const seq = core.accept(message, core.nextAttempt(), pack(body), body, null, now);
   core.groups.whenDurable(seq, done);
-  core.groups.pump(now, false);
+  core.groups.pump(core.wallNow, false);
 }

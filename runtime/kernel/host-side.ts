@@ -56,7 +56,7 @@ export class HostSide {
       message.state = 'waiting';
       message.suspect = true;
       message.waitsForService = false;
-      message.history.push([now, `on host ${host} when it died${message === culprit ? ', running' : ''}`]);
+      message.history.push([core.wallNow, `on host ${host} when it died${message === culprit ? ', running' : ''}`]);
       if (message === culprit) this.#strike(message, now);
       if ((message.state as string) !== 'done') core.router.dispatch(message, now);
     }

@@ -74,12 +74,12 @@ export class Kernel {
 
   clientJoined(peer: PeerId, identity: ClientIdentity, now: number): void {
     this.core.now = now;
-    this.#clients.joined(peer, identity, now);
+    this.#clients.joined(peer, identity);
   }
 
   clientLost(peer: PeerId, now: number): void {
     this.core.now = now;
-    this.#clients.lost(peer, now);
+    this.#clients.lost(peer);
   }
 
   /** The session ends for good: nothing of it is kept. */
@@ -161,7 +161,7 @@ export class Kernel {
     this.core.now = now;
     this.core.delivery.pump(now);
     this.core.reader.flush();
-    this.core.groups.pump(now, false);
+    this.core.groups.pump(this.core.wallNow, false);
   }
 
   tick(now: number): void {
@@ -177,6 +177,6 @@ export class Kernel {
     }
     this.flush(now);
     const idle = now - this.#lastActivity >= core.config.kernel.idleFlushMs;
-    if (idle) core.groups.pump(now, true);
+    if (idle) core.groups.pump(core.wallNow, true);
   }
 }

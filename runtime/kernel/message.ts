@@ -19,9 +19,9 @@ export interface Message {
   nameAttempt: Attempt;
   selector: string;
   readonly args: Bytes;
-  /** Arrival, ms since the epoch. */
+  /** Arrival, by the wall clock, ms since the epoch. */
   readonly time: number;
-  /** Absolute, ms since the epoch; Infinity for none. */
+  /** On the kernel's own clock, which only goes forward; Infinity for none. */
   deadline: number;
   /** What the sender allowed, ms: each partial answer renews it. */
   readonly patience: number;

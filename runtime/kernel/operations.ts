@@ -69,7 +69,7 @@ export class Operations {
       nameAttempt: 0 as Message['nameAttempt'],
       selector: op,
       args: bytes,
-      time: now,
+      time: core.wallNow,
       deadline: now + patience,
       patience,
       trace: '',
@@ -259,12 +259,11 @@ export class Operations {
     for (const session of this.core.sessions.byId.values()) {
       for (const message of session.inFlight.values()) {
         if (message.deadline > now) continue;
-        const waited = Math.round(now - message.time);
         this.core.fail(
           message,
           new TelosError(
             'DEADLINE',
-            `${message.target || 'the turn'}.${message.selector} had not committed after ${waited} ms`,
+            `${message.target || 'the turn'}.${message.selector} had not committed after ${message.patience} ms`,
           ),
           now,
         );
@@ -296,10 +295,11 @@ export class Operations {
     this.#lastExpiry = now;
     if (!first) {
       for (const { id, peer, lowest, key, agent } of this.core.sessions.byId.values()) {
-        if (peer !== 0) this.core.groups.put(keys.session(id), [now, lowest, key, agent] satisfies SessionRecord);
+        if (peer !== 0)
+          this.core.groups.put(keys.session(id), [this.core.wallNow, lowest, key, agent] satisfies SessionRecord);
       }
     }
-    this.#expirePage(rangeOf('d'), now);
+    this.#expirePage(rangeOf('d'), this.core.wallNow);
   }
 
   #expirePage(range: { gte?: Buffer; gt?: Buffer; lt: Buffer }, now: number): void {

@@ -1,6 +1,6 @@
 /**
  * What the kernel needs from outside. The kernel itself is a state machine without clock, sockets, files or randomness of its own: every entry
- * takes `now` (ms since the epoch), every effect leaves through these ports, synchronously and without waiting.
+ * takes `now` (ms on a clock that only goes forward; durations are measured on it), every effect leaves through these ports, synchronously and without waiting.
  */
 import type { Bytes, SessionId, TelosError, ToClient, ToHost, ToService, WireError } from '../../protocol/index.js';
 import type { GroupWrite, Key, KeyRange } from '../journal/index.js';

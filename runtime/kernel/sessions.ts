@@ -21,6 +21,7 @@ export interface Session {
   peer: PeerId;
   lowest: number;
   /** Wall time, ms since the epoch: it outlives the kernel. */
+  /** Wall time, ms since the epoch: it outlives the kernel. */
   lastHeard: number;
   readonly replies: Map<number, SavedReply>;
   /** Set and taken away by `begin` and `finish` only, but for the kernel's own. */

@@ -45,7 +45,10 @@ const GENESIS: CommitBody = [
 ];
 
 export class World {
+  /** Never goes back. */
   now = 1_000_000;
+  /** What the wall clock shows, less `now`: somebody may set it. */
+  skew = 0;
   kernel!: Kernel;
   readonly toClient: [peer: number, envelope: Envelope][] = [];
   readonly toHost: [host: number, envelope: Envelope][] = [];
@@ -100,6 +103,7 @@ export class World {
         this.fatal = error;
       },
       log: () => undefined,
+      wallNow: (now) => now + this.skew,
     };
     this.kernel = new Kernel(this.config, this.store.open(), ports, this.faults, this.readOnly);
     this.kernel.recover(this.genesis, this.now, () => undefined);
