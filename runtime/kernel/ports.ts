@@ -41,6 +41,8 @@ export interface KernelPorts {
   /** The storage can not be trusted any more: nobody is answered, this life of the kernel ends. */
   fatal(error: TelosError): void;
   log(level: LogLevel, event: string, data: Record<string, unknown>): void;
+  /** What the wall clock shows at `now`, ms since the epoch. Absent: `now` itself. */
+  wallNow?(now: number): number;
 }
 
 /** Safety switched off, one piece at a time: only tests use this, to show that the simulation notices. */
