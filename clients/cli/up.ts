@@ -97,7 +97,7 @@ export async function down(context: Context): Promise<void> {
   if (!isServed(dir)) throw notServed(dir);
   const guardian = guardianOf(dir);
   const pids = [guardian, readAddress(dir)?.pid].filter((pid): pid is number => pid !== undefined);
-  const gone = allGone(pids);
+  const gone = allGone(pids, DOWN_MS);
   const asked = context.withImage((image) => Promise.race([image.query('shutdown', [], ASK_MS), gone]));
   await Promise.race([asked.catch((error: unknown) => stopBySignal(guardian, error)), gone]);
   asked.catch(() => undefined);
@@ -107,11 +107,12 @@ export async function down(context: Context): Promise<void> {
 
 const processes = (pids: number[]): string => `${pids.length === 1 ? 'process' : 'processes'} ${pids.join(', ')}`;
 
-async function allGone(pids: number[]): Promise<void> {
-  const end = Date.now() + DOWN_MS;
+/** @throws TelosError STOP_FAILED naming those that are left after `ms` */
+export async function allGone(pids: number[], ms: number): Promise<void> {
+  const end = Date.now() + ms;
   for (let left = pids; left.length > 0; left = left.filter(isAlive)) {
     if (Date.now() > end)
-      throw new TelosError('STOP_FAILED', `${processes(left)} did not end within ${DOWN_MS / 1000} s`, {
+      throw new TelosError('STOP_FAILED', `${processes(left)} did not end within ${ms / 1000} s`, {
         remedy: `end what is left with \`kill -9 ${left.join(' ')}\`; the image is not harmed, the next start goes on from its journal`,
       });
     await new Promise((resolve) => {

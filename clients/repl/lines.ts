@@ -38,31 +38,28 @@ export async function runLines(session: ReplSession, streams: LineStreams): Prom
   const evaluator = session.attach(server, (error) => speaker.error(error));
   const onRejection = (error: unknown): void => speaker.error(error);
   process.on('unhandledRejection', onRejection);
-  const lines = createInterface({ input: streams.input, crlfDelay: Infinity });
-  const release = streams.prompts ? takeInterrupts(server, evaluator, lines) : () => undefined;
+  const { input, errors, prompts } = streams;
+  // Keys, not signals: Ctrl-C would end whoever reads the answers, too.
+  const lines = createInterface({ input, crlfDelay: Infinity, ...(prompts && { output: errors, prompt: PROMPT }) });
+  lines.on('SIGINT', () => interrupt(server, evaluator, lines));
   try {
-    speaker.prompt();
+    if (prompts) lines.prompt();
     for await (const line of lines) {
       const code = line.trim();
       if (code === '.exit') break;
       if (code !== '' && !code.startsWith('//')) await answerLine(session, evaluator, code, speaker);
-      speaker.prompt();
+      if (prompts) lines.prompt();
     }
   } finally {
-    release();
     process.off('unhandledRejection', onRejection);
     server.close();
   }
 }
 
-/** Ctrl-C interrupts what runs, and leaves where nothing does. @returns what takes it back */
-function takeInterrupts(server: REPLServer, evaluator: Evaluator, lines: Interface): () => void {
-  const onSignal = (): void => {
-    if (!evaluator.running) lines.close();
-    else if (!evaluator.interrupt()) server.emit('SIGINT');
-  };
-  process.on('SIGINT', onSignal);
-  return () => void process.off('SIGINT', onSignal);
+/** Ctrl-C interrupts what runs, and leaves where nothing does. */
+function interrupt(server: REPLServer, evaluator: Evaluator, lines: Interface): void {
+  if (!evaluator.running) lines.close();
+  else if (!evaluator.interrupt()) server.emit('SIGINT');
 }
 
 /** The three kinds of things that are said, in the form that is wanted. */
@@ -71,10 +68,6 @@ class Speaker {
     private readonly session: ReplSession,
     private readonly streams: LineStreams,
   ) {}
-
-  prompt(): void {
-    if (this.streams.prompts) this.streams.errors.write(PROMPT);
-  }
 
   value(value: unknown): void {
     this.say(this.streams.json ? this.valueJson(value) : forPipe(value));

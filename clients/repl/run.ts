@@ -25,13 +25,16 @@ export async function runRepl({ image, owned = false, until, json = false }: Rep
   let terminal: Terminal | null = null;
   const { stdin, stdout, stderr } = process;
   const onTerminal = stdin.isTTY && stdout.isTTY && !json;
-  const session = await ReplSession.open({
+  const opening = ReplSession.open({
     image: imageDir,
     origin: stdin.isTTY ? ORIGIN.REPL : ORIGIN.PROGRAM,
     onState: (state, why) => terminal?.state(state, why),
     onPart: (part) => terminal?.part(part),
     onHint: (text) => (terminal === null ? process.stderr.write(`${text}\n`) : terminal.hint(text)),
   });
+  const session = await (until === undefined ? opening : Promise.race([opening, until.then(() => null)]));
+  // The image was stopped before the session had begun: what the kernel was asked is not waited for.
+  if (session === null) return void opening.catch(() => undefined);
   try {
     if (onTerminal) {
       const { historyLines } = loadImageConfig(imageDir).repl;

@@ -264,9 +264,9 @@ export class Terminal {
     this.aside(showError(error, this.paint));
   }
 
-  /** A line that is not an answer: the prompt and what is being typed come back after it. */
+  /** A line that is not an answer: where no line runs, the prompt and what is being typed come back after it. */
   private aside(text: string): void {
     process.stdout.write(`\r\x1b[K${text}\n`);
-    if (!this.evaluator.running) this.server.displayPrompt(true);
+    if (this.held === null) this.server.displayPrompt(true);
   }
 }

@@ -1,6 +1,7 @@
 /** The command `telos`, from outside: what it prints, its exit codes, and what is left when it ends. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { Driver, type RemoteImage } from './support/driver.js';
 import {
   Running,
   cleanUp,
@@ -34,10 +35,17 @@ test('wrong-usage: exit code 2, and nothing on standard output', async () => {
     ['send', 'a', 'b', '--bogus'],
     ['undo', 'x'],
     ['up', '--hosts', '0'],
+    ['doctor', '--port', '70000'],
     [],
   ];
-  for (const args of wrong)
-    expect([args, await telos(args)]).toEqual([args, expect.objectContaining({ code: 2, stdout: '' })]);
+  for (const args of wrong) {
+    const text = await telos(args);
+    expect([args, text]).toEqual([args, expect.objectContaining({ code: 2, stdout: '' })]);
+    if (args.length > 0) expect(text.stderr).toMatch(/^USAGE: .+\n {2}.+/);
+    const json = await telos([...args, '--json']);
+    expect([args, json.code, json.stderr]).toEqual([args, 2, '']);
+    expect(JSON.parse(json.stdout).error).toMatchObject({ code: 'USAGE', remedy: expect.stringMatching(/./) });
+  }
   expect((await telos(['--help'])).code).toBe(0);
   expect((await telos(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
 });
@@ -122,25 +130,36 @@ test('detached: every command works on it, and down ends it', async () => {
   expect(await at('verify', '--json')).toMatchObject({ code: 0, stdout: expect.stringContaining('"ok":true') });
 });
 
-test('journal --follow: each turn once and in order, while it happens', async () => {
+test('journal --follow: each turn once and in order, and none is waited for once it has happened', async () => {
   const running = await Running.up(image);
+  const driver = await Driver.connect({ image });
   const follow = start(process.execPath, [COMMAND, 'journal', '--follow', '--json', '--limit', '1', '--image', image]);
   let text = '';
   follow.stdout?.setEncoding('utf8').on('data', (chunk: string) => (text += chunk));
-  const seqs = () =>
+  const turns = () =>
     text
       .split('\n')
       .slice(0, -1)
-      .map((line) => JSON.parse(line).seq as number);
-  await until('the last turn', () => seqs().length === 1);
-  // Its subscription follows its first answer; a turn before that shows up with the next one.
-  await until('three more turns', async () => {
-    await at('send', 'acct', 'deposit', '1');
-    return seqs().length >= 4;
-  });
-  expect(seqs()).toEqual(seqs().map((_, i) => (seqs()[0] as number) + i));
+      .map((line) => JSON.parse(line) as { seq: number; outbox: number });
+  const caughtUp = (what: string) =>
+    until(`the journal to be told after ${what}`, async () => turns().at(-1)?.seq === (await running.status()).seq);
+  await until('the last turn', () => turns().length === 1);
+  // A message left for later changes no slot, so nobody is told of it.
+  await driver.run((one: RemoteImage) => one.tell('acct', 'balance'));
+  await caughtUp('a turn without changes');
+  expect(turns().some(({ outbox }) => outbox === 1)).toBe(true);
+  await driver.run((one: RemoteImage) =>
+    Promise.all(Array.from({ length: 3000 }, () => one.send('acct', 'deposit', 1))).then(() => 0),
+  );
+  await caughtUp('a burst');
+  signal(await running.pid('kernel'), 'SIGKILL');
+  await driver.send('acct', 'deposit', 1);
+  await caughtUp('the death of the kernel');
+  expect(turns().map(({ seq }) => seq)).toEqual(turns().map((_, i) => (turns()[0]?.seq as number) + i));
+  expect(turns().length).toBeGreaterThan(3000);
   follow.kill('SIGTERM');
   await ended(follow);
+  await driver.close();
   await running.down();
 });
 

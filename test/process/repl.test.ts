@@ -1,6 +1,8 @@
 /** The session on lines of standard input, and on a terminal. */
 import { spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { testNeeding } from './support/needs.js';
 import {
   COMMAND,
   ROOT,
@@ -107,73 +109,201 @@ test('lines: an endless ask does not outlive the session, SIGTERM stops all in o
   await until('all to be gone', () => pids.every((pid) => !isAlive(pid)));
 });
 
-const tmux = (...args: string[]) => spawnSync('tmux', ['-L', `telos-${process.pid}`, ...args], { encoding: 'utf8' });
-const hasTmux = tmux('-V').status === 0;
+test('lines: names of the image win over modules of Node, Node itself wins and says so once', async () => {
+  const other = join(temporary(), 'image');
+  const { code, stdout, stderr } = await telos(['up', '--repl', '--image', other], {
+    input: `${[
+      'typeof nosuch',
+      'typeof events.EventEmitter',
+      'await genesis.clone({name: "events", n: 0}), await events.setSlot("n", 1), await events.n()',
+      'await events.n()',
+      'typeof path.join',
+      'await genesis.clone({name: "process", n: 2})',
+      'process.pid > 0',
+      'typeof process.pid',
+      'await image.ref("process").n()',
+      'path = 7',
+      'await genesis.clone({name: "path"}), path',
+    ].join('\n')}\n`,
+  });
+  expect(code).toBe(0);
+  expect(answers(stdout)).toEqual([
+    "'undefined'",
+    "'function'",
+    '1',
+    '1',
+    "'function'",
+    'process',
+    'true',
+    "'number'",
+    '2',
+    '7',
+    '7',
+  ]);
+  expect(stderr).toMatch(/^process stands for .* image\.ref\('process'\)\n$/);
+});
 
-(hasTmux ? test : test.skip)('terminal: completion, Ctrl-C, errors and history [needs tmux]', async () => {
-  const screen = () => tmux('capture-pane', '-p', '-J', '-t', 'telos').stdout;
-  const shows = (what: string | RegExp) =>
-    until(`the terminal to show ${String(what)} and not\n${screen()}`, () =>
-      typeof what === 'string' ? screen().includes(what) : what.test(screen()),
-    );
-  const type = (text: string) => tmux('send-keys', '-t', 'telos', '-l', text);
-  const press = (key: string) => tmux('send-keys', '-t', 'telos', key);
-  const open = async () => {
-    tmux(
-      'new-session',
-      '-d',
-      '-s',
-      'telos',
-      '-x',
-      '120',
-      '-y',
-      '50',
-      '-c',
-      ROOT,
-      process.execPath,
-      COMMAND,
-      'up',
-      '--repl',
-      '--image',
-      image,
-    );
-    await shows('telos> ');
-  };
-  await open();
-  try {
-    expect(screen()).toContain('Names of the image are variables');
-    type('await genesis.clone({name: "till", balance: 5, wait: 0})');
-    press('Enter');
-    await shows(/^till$/m);
-    type('await till.bal');
-    press('Tab');
-    await shows('await till.balance');
-    type('()');
-    press('Enter');
-    await shows(/^5$/m);
-    type('await till.setMethod("dawdle", async () => { for (let i = 0; i < 1e7; i++); })');
-    press('Enter');
-    type('till.nope()');
-    press('Enter');
-    await shows('NOT_UNDERSTOOD');
-    type('await new Promise(() => {})');
-    press('Enter');
-    await shows(/Promise\(\(\) => \{\}\)\s*$/);
-    press('C-c');
-    await shows('CANCELLED: interrupted');
-    type('40 + 4');
-    press('Enter');
-    await shows(/^44$/m);
-    press('C-d');
-    await until('the session to end', () => tmux('has-session', '-t', 'telos').status !== 0);
-    await until('all to be gone', () => pidsWith(image).length === 0);
-    await open();
-    press('Up');
-    await shows('telos> 40 + 4');
-    press('C-c');
-    press('C-d');
-    await until('the session to end', () => tmux('has-session', '-t', 'telos').status !== 0);
-  } finally {
-    tmux('kill-server');
+const server = (...args: string[]) => spawnSync('tmux', ['-L', `telos-${process.pid}`, ...args], { encoding: 'utf8' });
+const hasTmux = server('-V').status === 0;
+
+/** A terminal of 120 × 50 that runs `telos ARGS`, and what a person does there. */
+class Screen {
+  private constructor(private readonly name: string) {}
+
+  /** @param shell goes behind the command: `| cat` */
+  static async open(args: string[], { env = {}, shell = '' }: { env?: Record<string, string>; shell?: string } = {}) {
+    const name = `telos-${(opened += 1)}`;
+    const settings = Object.entries(env).map(([key, value]) => `${key}=${value} `);
+    const command = `${settings.join('')}${process.execPath} ${COMMAND} ${args.join(' ')} ${shell}`;
+    server('new-session', '-d', '-s', name, '-x', '120', '-y', '50', '-c', ROOT, command);
+    const screen = new Screen(name);
+    await screen.shows('telos> ');
+    return screen;
   }
+
+  text(): string {
+    return server('capture-pane', '-p', '-J', '-t', this.name).stdout;
+  }
+
+  shows(what: string | RegExp): Promise<unknown> {
+    const found = (): boolean => (typeof what === 'string' ? this.text().includes(what) : what.test(this.text()));
+    return until(`the terminal to show ${String(what)}`, () => {
+      if (found()) return true;
+      throw new Error(this.text());
+    });
+  }
+
+  type(text: string): void {
+    server('send-keys', '-t', this.name, '-l', text);
+  }
+
+  press(key: string): void {
+    server('send-keys', '-t', this.name, key);
+  }
+
+  line(text: string): void {
+    this.type(text);
+    this.press('Enter');
+  }
+
+  async ended(): Promise<void> {
+    await until('the session to end', () => server('has-session', '-t', this.name).status !== 0);
+  }
+}
+let opened = 0;
+afterAll(() => void server('kill-server'));
+
+const onTerminal = (name: string, body: () => Promise<void>): void =>
+  testNeeding('tmux', hasTmux, `terminal: ${name}`, body);
+
+onTerminal('completion, Ctrl-C, errors and history', async () => {
+  let screen = await Screen.open(['up', '--repl', '--image', image]);
+  expect(screen.text()).toContain('Names of the image are variables');
+  screen.line('await genesis.clone({name: "till", balance: 5, wait: 0})');
+  await screen.shows(/^till$/m);
+  screen.type('await till.bal');
+  screen.press('Tab');
+  await screen.shows('await till.balance');
+  screen.line('()');
+  await screen.shows(/^5$/m);
+  screen.line('till.nope()');
+  await screen.shows('NOT_UNDERSTOOD');
+  screen.line('await new Promise(() => {})');
+  await screen.shows(/Promise\(\(\) => \{\}\)\s*$/);
+  screen.press('C-c');
+  await screen.shows('CANCELLED: interrupted');
+  screen.line('40 + 4');
+  await screen.shows(/^44$/m);
+  screen.press('C-d');
+  await screen.ended();
+  await until('all to be gone', () => pidsWith(image).length === 0);
+  screen = await Screen.open(['up', '--repl', '--image', image]);
+  screen.press('Up');
+  await screen.shows('telos> 40 + 4');
+  screen.press('C-c');
+  screen.press('C-d');
+  await screen.ended();
+});
+
+onTerminal('Ctrl-C cancels an ask that runs: nothing of it is written, and the session goes on', async () => {
+  const home = temporary();
+  const other = join(home, 'image');
+  const config = join(home, 'config.json');
+  // A turn may run long enough for somebody to lose patience.
+  writeFileSync(
+    config,
+    JSON.stringify({ link: { heartbeat_interval_ms: 10_000 }, turn: { run_time_ms: 4000, fuel: 1e12 } }),
+  );
+  const screen = await Screen.open(['up', '--repl', '--image', other], { env: { TELOS_CONFIG: config } });
+  screen.line('await genesis.clone({name: "till", count: 0})');
+  await screen.shows(/^till$/m);
+  screen.line('await till.setMethod("dawdle", async (self) => { self.count = self.count + 1; while (true) {} })');
+  await screen.shows(/true\) \{\} \}\)\s+\S+\s+telos>/);
+  screen.line('await till.dawdle()');
+  await until('the ask to be on a host', async () => {
+    const { stdout } = await telos(['status', '--json', '--image', other], { env: { TELOS_CONFIG: config } });
+    return (JSON.parse(stdout) as { queues: { inFlight: number } }).queues.inFlight > 0;
+  });
+  screen.press('C-c');
+  await screen.shows('CANCELLED: ');
+  screen.line('[await till.count(), "and on"]');
+  await screen.shows("[ 0, 'and on' ]");
+  screen.line('.history till');
+  await screen.shows(/\d+ .*till\.setMethod/);
+  expect(screen.text().match(/^ +\d+ +20.* repl pid \d+ .*$/gm)).toHaveLength(2);
+  screen.press('C-d');
+  await screen.ended();
+});
+
+onTerminal("a name that is a module of Node is the image's, and what hides a name is told once", async () => {
+  const other = join(temporary(), 'image');
+  const screen = await Screen.open(['up', '--repl', '--image', other]);
+  screen.line('typeof events.EventEmitter');
+  await screen.shows("'function'");
+  screen.line('await genesis.clone({name: "events", n: 12})');
+  await screen.shows(/^events$/m);
+  screen.line('await events.n()');
+  await screen.shows(/^12$/m);
+  screen.line('typeof nosuch');
+  await screen.shows("'undefined'");
+  screen.line('await genesis.clone({name: "process"})');
+  await screen.shows(/^process$/m);
+  screen.line('process.pid > 0');
+  await screen.shows(/image\.ref\('process'\)\s+true/);
+  screen.line('process.pid > 1, "again"');
+  await screen.shows("'again'");
+  expect(screen.text().split('process stands for')).toHaveLength(2);
+  screen.press('C-d');
+  await screen.ended();
+});
+
+onTerminal('with its answers in a pipe there is a prompt, and only answers are piped', async () => {
+  const out = join(temporary(), 'out');
+  const screen = await Screen.open(['up', '--repl', '--image', image], { shell: `| tee ${out}` });
+  screen.line('40 + 2');
+  await screen.shows(/^42$/m);
+  screen.line('await nosuch.x()');
+  await screen.shows('ReferenceError');
+  screen.line('await new Promise(() => {})');
+  await screen.shows(/Promise\(\(\) => \{\}\)\s*$/);
+  screen.press('C-c');
+  await screen.shows('CANCELLED: interrupted');
+  screen.line('"last"');
+  await screen.shows("'last'");
+  screen.press('C-d');
+  await screen.ended();
+  expect(answers(readFileSync(out, 'utf8'))).toEqual(['42', "'last'"]);
+});
+
+onTerminal('a history that can not be written is told once, and the session goes on', async () => {
+  const other = join(temporary(), 'image');
+  await telos(['up', '--repl', '--image', other], { input: '1\n' });
+  mkdirSync(join(other, 'repl-history'));
+  const screen = await Screen.open(['up', '--repl', '--image', other]);
+  screen.line('40 + 3');
+  await screen.shows(/^43$/m);
+  expect(screen.text()).toMatch(/not kept: .*repl-history can not be written \(EISDIR\)/);
+  expect(screen.text()).not.toContain('persisted');
+  screen.press('C-d');
+  await screen.ended();
 });

@@ -1,6 +1,15 @@
 /** Handles, calls and the pieces of the session that need no kernel. */
 import { inspect } from 'node:util';
-import { TelosError, ORIGIN, T, encodeContent, type Envelope, type FromClient } from '../../protocol/index.js';
+import {
+  TelosError,
+  ORIGIN,
+  T,
+  encodeContent,
+  toJson,
+  unpack,
+  type Envelope,
+  type FromClient,
+} from '../../protocol/index.js';
 import { Connection, type Link, type LinkHandlers } from '../../clients/library/connection.js';
 import { makeHandle, targetOf } from '../../clients/library/handle.js';
 import { Image } from '../../clients/library/image.js';
@@ -10,7 +19,9 @@ import { identifiersIn } from '../../clients/repl/identifiers.js';
 import { forPipe, referencesIn } from '../../clients/repl/print.js';
 import { readyFields } from '../../clients/cli/guardian.js';
 import { readyLine } from '../../actors/supervisor/ready-line.js';
-import { showError } from '../../clients/terminal/index.js';
+import { known } from '../../clients/cli/context.js';
+import { allGone } from '../../clients/cli/up.js';
+import { contentJson, errorJson, showError } from '../../clients/terminal/index.js';
 
 describe('a handle', () => {
   const sent: unknown[] = [];
@@ -307,6 +318,32 @@ describe('the session', () => {
     });
     expect(showError(error)).toBe('METHOD_FAILED RangeError: deposit needs a positive amount\n  pay');
     expect(showError(new TypeError('x is not a function'))).toBe('TypeError: x is not a function');
+  });
+
+  test('errors of the system have a code and a remedy on the command line, details may hold bigints', () => {
+    const denied = Object.assign(new Error("EACCES: permission denied, open '/x'"), { code: 'EACCES' });
+    expect(known(denied)).toMatchObject({ code: 'NO_PERMISSION', message: denied.message });
+    expect(showError(known(new TypeError('x')))).toMatch(/^INTERNAL TypeError: x\n {2}.+/);
+    expect(known(new TelosError('BUSY', 'full')).code).toBe('BUSY');
+    const json = JSON.stringify(errorJson(new TelosError('BAD_VALUE', 'no', { details: { n: 5n } })));
+    expect(json).toContain('"details":{"n":{"$int":"5"}}');
+  });
+
+  test('what has not ended by the deadline of `down` is named, with what to do', async () => {
+    await expect(allGone([process.pid], 30)).rejects.toMatchObject({
+      code: 'STOP_FAILED',
+      message: expect.stringContaining(`process ${process.pid} did not end within 0.03 s`),
+      remedy: expect.stringContaining(`kill -9 ${process.pid}`),
+    });
+    await allGone([], 0);
+  });
+
+  test('contents are shown as send shows the values that they stand for', () => {
+    const value = { $price: 1, $ref: 2, $$ref: 3, $int: { $bytes: [new Uint8Array(1), 9n] } };
+    const wire = unpack(
+      encodeContent(value, { place: 'slot', refOf: targetOf, maxBytes: 1e6, maxDepth: 64 }) as Uint8Array,
+    );
+    expect(contentJson(wire, String)).toEqual(toJson(value));
   });
 
   test('the ready line is read also when the path of the image has spaces', () => {
