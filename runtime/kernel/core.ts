@@ -38,6 +38,7 @@ import { Delivery } from './delivery.js';
 import { Grants } from './grants.js';
 import { Groups } from './groups.js';
 import { notBegun, type Message } from './message.js';
+import { Names } from './names.js';
 import { Notices } from './notices.js';
 import { AcceptedState, keep, type KObject } from './objects.js';
 import type { KernelFaults, KernelPorts } from './ports.js';
@@ -45,7 +46,7 @@ import { Reader } from './reader.js';
 import { changedOf } from './room.js';
 import { Router, type HostState } from './router.js';
 import { Replies, type SavedReply } from './replies.js';
-import { newSession, Sessions, type Session } from './sessions.js';
+import { isPassed, newSession, Sessions, type Session } from './sessions.js';
 import { Suspicion } from './suspicion.js';
 
 /** A turn waits this many turns before its objects' snapshots are written: a hot object costs one snapshot per so many turns. */
@@ -54,7 +55,7 @@ const SNAPSHOT_LAG_TURNS = 8192;
 const GRANT_LIMIT_FACTOR = 4;
 
 export class KernelCore {
-  readonly state = new AcceptedState();
+  readonly state: AcceptedState;
   readonly replies: Replies;
   readonly sessions: Sessions;
   readonly groups: Groups;
@@ -84,6 +85,9 @@ export class KernelCore {
     const { kernel, message, turn } = config;
     this.replies = new Replies(kernel.maxReplyBytes);
     this.sessions = new Sessions({ ...message, ...kernel }, this.replies);
+    this.state = new AcceptedState(
+      new Names(kernel.maxNameCache, () => Math.min(this.groups.durableSeq, this.reader.oldest)),
+    );
     this.groups = new Groups(
       this.state,
       this.replies,
@@ -108,10 +112,12 @@ export class KernelCore {
       (peer, envelope) => ports.toClient(peer, envelope),
       kernel.maxSubscriptions,
       kernel.noticeCredit,
+      (name, watched) => (watched ? this.state.names.pin([name]) : this.state.names.unpin([name])),
     );
     this.reader = new Reader(
       (ticket, wanted) => ports.read(ticket, wanted),
       (ticket, range, limit) => ports.page(ticket, range, limit),
+      () => this.groups.durableSeq,
     );
     this.delivery = new Delivery(this);
     this.suspicion = new Suspicion(this.groups);
@@ -223,6 +229,17 @@ export class KernelCore {
     this.#leave(message, now, true);
   }
 
+  /** What is kept for messages that were declined and not sent again goes, for those numbers. */
+  forgetUnasked(session: Session, which: (no: number) => boolean): void {
+    const unasked = (no: number): boolean => which(no) && !session.inFlight.has(no);
+    for (const [no, recorded] of session.recorded) {
+      if (!unasked(no)) continue;
+      for (const [key] of recorded) this.groups.delete(keys.recorded(session.id, no, key));
+      session.recorded.delete(no);
+    }
+    for (const no of this.suspicion.numbers(session.id)) if (unasked(no)) this.suspicion.forget(session.id, no);
+  }
+
   #leave(message: Message, now: number, forget: boolean): void {
     if (forget) this.sessions.finish(this.sessionOf(message), message);
     this.grants.end(message, now);
@@ -240,6 +257,7 @@ export class KernelCore {
     const { no } = message;
     const saved = this.replies.keep(session, no, seq, keep(reply[1]), reply[2], false);
     if (this.faults.noSavedReplies === true) session.replies.delete(no);
+    if (isPassed(session, no)) this.replies.drop(saved);
     this.groups.whenDurable(waitFor, () => {
       saved.open = true;
       this.sendReply(session, no, saved);

@@ -11,6 +11,7 @@ import { NO_ARGS } from './ports.js';
 export function genesisOf(core: KernelCore, genesis: CommitBody, now: number, done: () => void): void {
   const oids = genesis[2];
   const names = genesis[4].map(([name]) => name);
+  core.state.pin([], names);
   core.reader.get([...oids.map((oid) => keys.object(oid)), ...names.map((name) => keys.name(name))], (values) => {
     oids.forEach((oid, i) => oid === LOBBY || core.state.adopt(oid, values[i]));
     names.forEach((name, i) => core.state.adoptName(name, values[oids.length + i]));
@@ -18,6 +19,7 @@ export function genesisOf(core: KernelCore, genesis: CommitBody, now: number, do
     if (missing === null) done();
     else commit(core, missing, now, done);
     core.state.releaseIdle(oids);
+    core.state.unpin([], names);
   });
   core.reader.flush();
 }

@@ -12,6 +12,8 @@ interface Watch {
   part: number;
 }
 
+const isName = (pattern: string): boolean => pattern !== '*' && !pattern.startsWith('#');
+
 export class Notices {
   readonly #byPeer = new Map<PeerId, Map<number, Watch>>();
   /** By oid, by name, or `*`. */
@@ -21,6 +23,8 @@ export class Notices {
     private readonly send: (peer: PeerId, envelope: ToClient) => void,
     private readonly limit: number,
     private readonly maxCredit: number,
+    /** Somebody begins to watch this name, or nobody does any more: what it stands for must be known as long. */
+    private readonly nameWatched: (name: string, watched: boolean) => void = () => undefined,
   ) {}
 
   get watched(): boolean {
@@ -31,12 +35,13 @@ export class Notices {
   subscribe(peer: PeerId, sub: number, pattern: string, credit: number, after: number): void {
     const watches = this.#byPeer.get(peer) ?? new Map<number, Watch>();
     if (!watches.has(sub) && watches.size >= this.limit)
-      throw new TelosError('BUSY', `this client has ${watches.size} subscriptions, the most it may have`);
+      throw new TelosError('BUSY', `this client has ${watches.size} subscriptions, the most that kernel.max_subscriptions allows`);
     this.unsubscribe(peer, sub);
     const watch: Watch = { peer, sub, pattern, after, credit: Math.min(credit, this.maxCredit), part: 0 };
     watches.set(sub, watch);
     this.#byPeer.set(peer, watches);
     const same = this.#byPattern.get(pattern) ?? new Set<Watch>();
+    if (same.size === 0 && isName(pattern)) this.nameWatched(pattern, true);
     same.add(watch);
     this.#byPattern.set(pattern, same);
   }
@@ -52,7 +57,9 @@ export class Notices {
     this.#byPeer.get(peer)?.delete(sub);
     const same = this.#byPattern.get(watch.pattern);
     same?.delete(watch);
-    if (same?.size === 0) this.#byPattern.delete(watch.pattern);
+    if (same?.size !== 0) return;
+    this.#byPattern.delete(watch.pattern);
+    if (isName(watch.pattern)) this.nameWatched(watch.pattern, false);
   }
 
   forget(peer: PeerId): void {
@@ -70,11 +77,11 @@ export class Notices {
     const flat: (string | string[])[] = [];
     for (const [oid, slots] of changes) flat.push(oid, slots);
     for (const watch of this.#byPattern.get('*') ?? []) this.#notify(watch, seq, time, flat);
+    const byOid = new Map<string | null, string[]>(changes);
     for (const [pattern, watches] of this.#byPattern) {
-      if (pattern === '*') continue;
-      const oid = pattern.startsWith('#') ? pattern : oidOfName(pattern);
-      const hit = changes.find(([changed]) => changed === oid);
-      if (hit) for (const watch of watches) this.#notify(watch, seq, time, [hit[0], hit[1]]);
+      const oid = isName(pattern) ? oidOfName(pattern) : (pattern as Oid);
+      const slots = byOid.get(oid);
+      if (oid !== null && slots) for (const watch of watches) this.#notify(watch, seq, time, [oid, slots]);
     }
   }
 

@@ -1,5 +1,5 @@
 /**
- * Owns: the accepted state (objects and names, synced or not) as far as a host holds it or it is not yet in a snapshot.
+ * Owns: the accepted state of objects, synced or not, as far as a host holds it or it is not yet in a snapshot; names are in names.ts.
  * Doesn't own: what is durable (groups.ts), how it is read (reader.ts), who is told (kernel.ts).
  *
  *   O1  A slot's attempt is the one that the last *accepted* turn gave it; 0 and "absent" are the same.
@@ -21,6 +21,7 @@ import {
   type SlotRow,
 } from '../../protocol/index.js';
 import { decodeRecord, type NameRecord, type ObjectRecord } from '../journal/index.js';
+import { Names, type KName } from './names.js';
 
 export const LOBBY = '#lobby' as Oid;
 
@@ -53,12 +54,6 @@ export interface KObject {
   touched: number[];
 }
 
-export interface KName {
-  oid: Oid | null;
-  attempt: Attempt;
-  seq: number;
-}
-
 /** A key of conflict and grant: an oid, or `=` and a name. */
 export const nameKey = (name: string): string => `=${name}`;
 
@@ -85,13 +80,14 @@ export function newObject(oid: Oid, exists: boolean): KObject {
 
 export class AcceptedState {
   readonly objects = new Map<Oid, KObject>();
-  readonly names = new Map<string, KName>();
   /** Dirty objects in the order in which they became dirty; entries before `dirtyHead` are done. */
   #dirty: KObject[] = [];
   #dirtyHead = 0;
   #dirtyBytes = 0;
   /** Objects that are being read or worked on, by how many. */
   readonly #pins = new Map<Oid, number>();
+
+  constructor(readonly names = new Names(Number.MAX_SAFE_INTEGER, () => Infinity)) {}
 
   get dirtyCount(): number {
     return this.#dirty.length - this.#dirtyHead;
@@ -125,12 +121,7 @@ export class AcceptedState {
   }
 
   adoptName(name: string, value: Uint8Array | undefined): KName {
-    const known = this.names.get(name);
-    if (known) return known;
-    const record = value === undefined ? null : decodeRecord<NameRecord>(value, `name ${name}`);
-    const entry: KName = { oid: record?.[0] ?? null, attempt: record?.[1] ?? ABSENT, seq: 0 };
-    this.names.set(name, entry);
-    return entry;
+    return this.names.adopt(name, value === undefined ? null : decodeRecord<NameRecord>(value, `name ${name}`));
   }
 
   /** The attempt that a read of this slot must name, and the turn that made it. */
@@ -211,11 +202,13 @@ export class AcceptedState {
   }
 
   /** Until `unpin` none of these is forgotten, once it is here. */
-  pin(oids: readonly Oid[]): void {
+  pin(oids: readonly Oid[], names: readonly string[] = []): void {
+    this.names.pin(names);
     for (const oid of oids) this.#pins.set(oid, (this.#pins.get(oid) ?? 0) + 1);
   }
 
-  unpin(oids: readonly Oid[]): void {
+  unpin(oids: readonly Oid[], names: readonly string[] = []): void {
+    this.names.unpin(names);
     for (const oid of oids) {
       const left = (this.#pins.get(oid) ?? 1) - 1;
       if (left > 0) this.#pins.set(oid, left);

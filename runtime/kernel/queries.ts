@@ -104,7 +104,9 @@ export class Queries {
       found.set(name, decodeRecord<NameRecord>(value, `name ${name}`)[0]);
       return true;
     };
+    const release = this.core.state.names.hold();
     this.scan(rangeOf('n'), take, (now) => {
+      release();
       for (const [name, entry] of this.core.state.names) {
         if (entry.oid === null) found.delete(name);
         else found.set(name, entry.oid);
