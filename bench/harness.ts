@@ -20,7 +20,7 @@ export interface Row {
 }
 
 export interface Settings {
-  /** Seconds of measuring per figure; warm-up is a third of it. */
+  /** Seconds of measuring per figure and round; warm-up is a third of it. */
   readonly seconds: number;
   /** Sizes of the images that are compared, ascending. */
   readonly sizes: readonly number[];
@@ -29,12 +29,16 @@ export interface Settings {
   readonly say: (line: string) => void;
 }
 
-export function quantile(values: readonly number[], q: number): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? NaN;
-}
+/** Each figure is measured so often, with its baseline, one after the other; the median counts. */
+export const ROUNDS = 3;
 
-export const median = (values: readonly number[]): number => quantile(values, 0.5);
+/** The one whose figure is the median. */
+export function medianBy<T>(rounds: readonly T[], figure: (round: T) => number): T {
+  const sorted = [...rounds].sort((a, b) => figure(a) - figure(b));
+  const middle = sorted[Math.floor(sorted.length / 2)];
+  if (middle === undefined) throw new Error('nothing was measured');
+  return middle;
+}
 
 export const perSecond = (rate: number): string => `${Math.round(rate).toLocaleString('en')}/s`;
 export const milliseconds = (ms: number): string => `${ms.toFixed(2)} ms`;

@@ -3,7 +3,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeF
 import { join } from 'node:path';
 import { connect } from '../clients/library/index.js';
 import { measure, type Settings } from './harness.js';
-import { up } from './telos.js';
+import { telos, up } from './telos.js';
 
 const INCREMENT = 'async (self, by) => { self.count = self.count + by; return self.count }';
 const READ = 'async (self) => self.count';
@@ -15,7 +15,7 @@ interface Prototype {
 
 /** The prototype of all counters, made as a user would. Answers its oid. */
 async function makePrototype(dir: string): Promise<string> {
-  const telos = await up(dir);
+  const running = await up(dir);
   const image = await connect({ image: dir });
   const prototype = (await image.actor<Prototype>('genesis').clone({ name: 'counter', count: 0 })) as Prototype;
   await prototype.setMethod('increment', INCREMENT);
@@ -23,7 +23,7 @@ async function makePrototype(dir: string): Promise<string> {
   await image.close();
   // The snapshots of what was written last are written when the kernel has been idle for a while; filling goes on behind them.
   await new Promise((resolve) => setTimeout(resolve, 2000));
-  await telos.stop();
+  await running.stop();
   return image.idOf(prototype) as string;
 }
 
@@ -43,6 +43,8 @@ export async function imageOf(count: number, { cache, say }: Settings): Promise<
     mkdirSync(home, { recursive: true });
     const parent = await makePrototype(dir);
     const { oids } = await measure<{ oids: string[] }>('fill-image', { image: dir, parent, count });
+    // What was written past the kernel has to be what the kernel would have written: throws where it is not.
+    telos(['verify', '--image', dir]);
     writeFileSync(`${list}.new`, JSON.stringify(oids));
     renameSync(`${list}.new`, list);
   }

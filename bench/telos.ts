@@ -19,6 +19,8 @@ export interface Telos {
   readonly readyMs: number;
   processes(): ProcessRow[];
   stop(): Promise<void>;
+  /** kill -9 of everything at once: what was not written when the last answer left is lost, and nothing is written after. */
+  kill(): Promise<void>;
 }
 
 function endOf(child: ChildProcess): Promise<void> {
@@ -54,11 +56,16 @@ export async function up(image: string, args: readonly string[] = []): Promise<T
     child.once('exit', (code) => reject(new Error(`telos up ended with ${String(code)}: ${out}`)));
   });
   await ready;
+  const processes = (): ProcessRow[] =>
+    (JSON.parse(telos(['status', '--json', '--image', image])) as { processes: ProcessRow[] }).processes;
   return {
     image,
     readyMs: performance.now() - begun,
-    processes: () =>
-      (JSON.parse(telos(['status', '--json', '--image', image])) as { processes: ProcessRow[] }).processes,
+    processes,
+    kill: async () => {
+      for (const { pid } of processes()) if (pid > 0) process.kill(pid, 'SIGKILL');
+      await endOf(child);
+    },
     stop: async () => {
       telos(['down', '--image', image]);
       await endOf(child);

@@ -1,6 +1,6 @@
 /**
  * Fills a stopped image with clones of one object: a turn and a snapshot each, as if clients had asked for them one after another,
- * written through the journal's port in groups. Valid in every part: `telos verify` passes.
+ * written through the journal's port in groups. Valid in every part: `telos verify` is run on each image that it has filled.
  */
 import { defaultConfig } from '../../config/index.js';
 import {

@@ -46,3 +46,22 @@ export async function sustained(
   const at = (q: number): number => times[Math.floor(times.length * q)] ?? NaN;
   return { perSecond: done / seconds, p50: at(0.5), p99: at(0.99) };
 }
+
+/** Items of one call of a pass, and calls under way. */
+const PASS_BATCH = 256;
+const PASS_LANES = 4;
+
+/** Loads each item once, and answers items a second. */
+export async function onePass<T>(items: readonly T[], load: (batch: readonly T[]) => Promise<void>): Promise<number> {
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    while (next < items.length) {
+      const from = next;
+      next += PASS_BATCH;
+      await load(items.slice(from, from + PASS_BATCH));
+    }
+  };
+  const begun = performance.now();
+  await Promise.all(Array.from({ length: PASS_LANES }, lane));
+  return (items.length / (performance.now() - begun)) * 1000;
+}

@@ -30,12 +30,20 @@ interface Bare {
 
 const make = createRequire(import.meta.url)('rocksdb') as (dir: string) => Bare;
 
-export async function openStore(dir: string, readOnly: boolean): Promise<Store> {
+export interface StoreOptions {
+  readonly cacheSize: number;
+  readonly writeBufferSize: number;
+  readonly maxOpenFiles: number;
+}
+
+/** @param options the add-on's own defaults when absent */
+export async function openStore(dir: string, readOnly: boolean, options?: StoreOptions): Promise<Store> {
   const bare = make(dir);
-  await promisify((options: object, done: (error?: Error | null) => void) => bare.open(options, done))({
+  await promisify((all: object, done: (error?: Error | null) => void) => bare.open(all, done))({
     createIfMissing: !readOnly,
     readOnly,
     infoLogLevel: 'error',
+    ...options,
   });
   return {
     put: (key, value) =>
