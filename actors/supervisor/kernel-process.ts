@@ -25,6 +25,7 @@ import { roomAgain } from '../../runtime/journal/index.js';
 import { Kernel, type KernelPorts } from '../../runtime/kernel/index.js';
 import type { Log, Reports } from '../../runtime/process/index.js';
 import { Admission } from './admission.js';
+import { steadyNow } from './clock.js';
 import { EXIT, type KernelLifeConfig, type KernelReport } from './kernel-life.js';
 import { auditLive } from './live-audit.js';
 import { admitClients, openStorage, reserveIncarnations } from './opening.js';
@@ -42,8 +43,8 @@ const LAST_CLOSE_MS = 1000;
 export class KernelProcess {
   readonly #admission = new Admission();
   readonly #workers: Workers;
-  readonly #startedAt = Date.now();
-  readonly #rates = new Rates(Date.now());
+  readonly #startedAt = steadyNow();
+  readonly #rates = new Rates(steadyNow());
   readonly #timers: NodeJS.Timeout[] = [];
   #storage!: Storage;
   #kernel!: Kernel;
@@ -129,7 +130,7 @@ export class KernelProcess {
       welcome: (peer) => this.#welcome(peer, 0),
       broken: (error) => this.#fatal(TelosError.from(error)),
     });
-    await new Promise<void>((resolve) => this.#kernel.recover(genesisCommit(), Date.now(), resolve));
+    await new Promise<void>((resolve) => this.#kernel.recover(genesisCommit(), steadyNow(), resolve));
   }
 
   /** The port is there before `peers` is: nothing is called before the bind. */
@@ -177,17 +178,20 @@ export class KernelProcess {
       append: (group) =>
         this.#then(
           this.#storage.append(group),
-          () => this.#kernel.appended(Date.now()),
-          (error) => this.#kernel.appendFailed(error, Date.now()),
+          () => this.#kernel.appended(steadyNow()),
+          (error) => this.#kernel.appendFailed(error, steadyNow()),
         ),
       read: (ticket, keys) =>
-        this.#then(this.#storage.journal.getMany(keys), (values) => this.#kernel.readDone(ticket, values, Date.now())),
+        this.#then(this.#storage.journal.getMany(keys), (values) => this.#kernel.readDone(ticket, values, steadyNow())),
       page: (ticket, range, limit) =>
-        this.#then(this.#storage.journal.page(range, limit), (rows) => this.#kernel.pageDone(ticket, rows, Date.now())),
+        this.#then(this.#storage.journal.page(range, limit), (rows) =>
+          this.#kernel.pageDone(ticket, rows, steadyNow()),
+        ),
       external: (ticket, op) => this.#external(ticket, op),
       needQuarantine: () => this.#needQuarantine(),
       fatal: (error) => this.#fatal(error),
       log: this.log,
+      wallNow: () => Date.now(),
     };
   }
 
@@ -246,7 +250,7 @@ export class KernelProcess {
   #external(ticket: number, op: string): void {
     const done = (error: TelosError | null, value: unknown): void => {
       if (this.#phase === 'over') return;
-      const now = Date.now();
+      const now = steadyNow();
       this.#kernel.externalDone(ticket, error, value, now);
       this.#kernel.flush(now);
     };
@@ -280,7 +284,7 @@ export class KernelProcess {
         readOnly: this.#readOnly,
         startedAt: this.#startedAt,
       },
-      Date.now(),
+      steadyNow(),
     );
   }
 
@@ -288,7 +292,7 @@ export class KernelProcess {
 
   #tick(): void {
     try {
-      this.#kernel.tick(Date.now());
+      this.#kernel.tick(steadyNow());
     } catch (error) {
       this.#fatal(TelosError.from(error));
     }
@@ -296,7 +300,7 @@ export class KernelProcess {
 
   #look(): void {
     const { core } = this.#kernel;
-    this.#rates.sample(Date.now(), core.turnsAccepted, core.readsAnswered);
+    this.#rates.sample(steadyNow(), core.turnsAccepted, core.readsAnswered);
     const idle = performance.now() - this.#quarantineBusyAt > this.settings.config.supervisor.quarantineIdleMs;
     const quarantine = [...core.router.hosts.values()].find((host) => host.quarantine);
     if (quarantine === undefined) return;
@@ -332,11 +336,11 @@ export class KernelProcess {
 
   async #finish(): Promise<void> {
     if (this.#phase !== 'stopping') return;
-    this.#kernel.flush(Date.now());
+    this.#kernel.flush(steadyNow());
     while (this.#kernel.core.groups.writing) {
       await sleep(DRAIN_MS);
       if (this.#isOver()) return;
-      this.#kernel.flush(Date.now());
+      this.#kernel.flush(steadyNow());
     }
     await this.#link.close(LINK_CLOSE_MS);
     removeEndpoint(this.settings.imageDir);

@@ -16,6 +16,7 @@ import {
 import type { Kernel } from '../../runtime/kernel/index.js';
 import type { Log } from '../../runtime/process/index.js';
 import type { Admission } from './admission.js';
+import { steadyNow } from './clock.js';
 import type { WorkerLife, Workers } from './workers.js';
 
 type Peer = { readonly kind: 'client' } | { readonly kind: 'host' | 'service'; readonly life: number };
@@ -107,7 +108,7 @@ export class Peers implements LinkServerHandlers {
 
   /** E1, E2 */
   #inKernel(work: (now: number) => void): void {
-    const now = Date.now();
+    const now = steadyNow();
     try {
       work(now);
     } catch (error) {

@@ -51,7 +51,7 @@ export class LinkClient {
     private readonly options: LinkClientOptions,
     private readonly handlers: LinkClientHandlers,
   ) {
-    this.link = new ClientLink(options, options.reconnect ?? RECONNECT[options.kind], Math.random, Date.now());
+    this.link = new ClientLink(options, options.reconnect ?? RECONNECT[options.kind], Math.random, performance.now());
     this.lane = new Lane(options.laneLimit, options.maxFrameBytes, (envelope) =>
       handlers.log('error', 'link.envelope-too-large', { type: envelope[0], maxFrameBytes: this.lane.maxFrameBytes }),
     );
@@ -62,7 +62,7 @@ export class LinkClient {
   }
 
   open(): void {
-    this.perform(this.link.open(Date.now()));
+    this.perform(this.link.open(performance.now()));
     this.arm();
   }
 
@@ -84,7 +84,7 @@ export class LinkClient {
   async goodbye(): Promise<void> {
     if (this.link.state === 'up') {
       this.flushSignals(goodbyeFrame());
-      await this.drained(Date.now() + GOODBYE_LINGER_MS);
+      await this.drained(performance.now() + GOODBYE_LINGER_MS);
       if (this.socket !== undefined) this.socket.linger = GOODBYE_LINGER_MS;
     }
     await this.close();
@@ -99,7 +99,7 @@ export class LinkClient {
 
   private async drained(until: number): Promise<void> {
     const waits = (): boolean => this.unsent !== undefined || this.signals.length > 0 || this.lane.length > 0;
-    while (waits() && this.link.state === 'up' && Date.now() < until) {
+    while (waits() && this.link.state === 'up' && performance.now() < until) {
       await this.flush();
       if (waits()) await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
@@ -134,15 +134,15 @@ export class LinkClient {
     if (this.link.state === 'closed') return;
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
-      this.perform(this.link.tick(Date.now()));
+      this.perform(this.link.tick(performance.now()));
       this.arm();
-    }, this.link.dueIn(Date.now()));
+    }, this.link.dueIn(performance.now()));
   }
 
   private broken(attempt: number, why: string): void {
     if (attempt !== this.attempt) return;
     if (this.link.state !== 'up') this.handlers.log('info', 'link.attempt-failed', { why });
-    this.perform(this.link.broken(why, Date.now()));
+    this.perform(this.link.broken(why, performance.now()));
     this.arm();
   }
 
@@ -192,7 +192,7 @@ export class LinkClient {
   private event(attempt: number, event: Event): void {
     switch (event.type) {
       case 'handshake':
-        return this.perform(this.link.connected(Date.now()));
+        return this.perform(this.link.connected(performance.now()));
       case 'handshake:error:auth':
         return this.refuse(
           new TelosError(
@@ -213,14 +213,14 @@ export class LinkClient {
 
   /** The monitor may tell of the end before the socket hands out what came before it: that is read first (C4). */
   private brokenWhenRead(attempt: number, why: string): void {
-    const end = Date.now() + READ_OUT_MS;
+    const end = performance.now() + READ_OUT_MS;
     let idle = 0;
     let seen = this.messages;
     const look = (): void => {
       if (attempt !== this.attempt) return;
       idle = this.messages === seen ? idle + 1 : 0;
       seen = this.messages;
-      if (idle >= IDLE_LOOKS || Date.now() > end) this.broken(attempt, why);
+      if (idle >= IDLE_LOOKS || performance.now() > end) this.broken(attempt, why);
       else setImmediate(look);
     };
     setImmediate(look);
@@ -229,7 +229,7 @@ export class LinkClient {
   /** One that is not let in now may be soon; one that is not let in at all is tried seldom. */
   private refuse(error: WireError): void {
     const why = `${error[0]}: ${error[2]}`;
-    const now = Date.now();
+    const now = performance.now();
     if (this.link.state !== 'up') this.handlers.log('warn', 'link.refused', { code: error[0], message: error[2] });
     this.perform(isRetryable(error[0]) ? this.link.broken(why, now) : this.link.refused(why, now));
     this.arm();
@@ -247,7 +247,7 @@ export class LinkClient {
       if (attempt !== this.attempt) return;
       this.messages++;
       try {
-        this.frame(attempt, parts, Date.now());
+        this.frame(attempt, parts, performance.now());
       } catch (error) {
         const { code, message } = TelosError.from(error, 'MALFORMED');
         this.handlers.log('error', 'link.offence', { code, message });

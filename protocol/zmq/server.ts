@@ -50,9 +50,9 @@ export class LinkServer {
     private readonly domain: string | undefined,
     readonly endpoint: string,
   ) {
-    this.judge = new Judge(options, Date.now());
+    this.judge = new Judge(options, performance.now());
     this.sender = new Sender(socket, (peer) => this.gone(peer, 'its connection broke'), handlers.log);
-    this.timers.add(setInterval(() => this.tick(Date.now()), tickEveryMs(options)));
+    this.timers.add(setInterval(() => this.tick(performance.now()), tickEveryMs(options)));
   }
 
   /** @throws TelosError PORT_IN_USE, BAD_ARGUMENT (an endpoint that can not be bound) */
@@ -79,7 +79,7 @@ export class LinkServer {
   welcome(peer: PeerId, welcome: Welcome): void {
     const target = this.peers.get(peer);
     if (target === undefined || target.state !== 'greeted') return;
-    target.letIn(Date.now());
+    target.letIn(performance.now());
     target.signals.push(readyFrame(welcome));
     this.sender.mark(target);
   }
@@ -118,8 +118,8 @@ export class LinkServer {
 
   /** Sends what waits, for at most `deadlineMs`, and closes. */
   async close(deadlineMs: number): Promise<void> {
-    const until = Date.now() + deadlineMs;
-    while (!this.closed && this.hasPending() && Date.now() < until) {
+    const until = performance.now() + deadlineMs;
+    while (!this.closed && this.hasPending() && performance.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
     if (this.closed) return;
@@ -158,7 +158,7 @@ export class LinkServer {
   private take(parts: Buffer[]): void {
     const routing = parts[0] as Buffer;
     const key = routing.toString('latin1');
-    const now = Date.now();
+    const now = performance.now();
     let peer = this.connections.get(key);
     if (peer === undefined) {
       peer = new Peer(routing, key, this.options, now, this.handlers.log);
@@ -232,7 +232,7 @@ export class LinkServer {
   private goodbye(peer: Peer): void {
     const { id, announced } = peer;
     this.forget(peer);
-    peer.shut(Date.now());
+    peer.shut(performance.now());
     if (announced) this.handlers.goodbye(id);
   }
 
@@ -261,7 +261,7 @@ export class LinkServer {
 
   private shut(peer: Peer, error: WireError | undefined): void {
     this.forget(peer);
-    peer.shut(Date.now());
+    peer.shut(performance.now());
     if (error === undefined) return;
     peer.signals.push(refusedFrame(error));
     this.sender.mark(peer);
@@ -270,7 +270,7 @@ export class LinkServer {
   private lose(peer: Peer, why: string): void {
     const { id, announced } = peer;
     this.forget(peer);
-    peer.shut(Date.now());
+    peer.shut(performance.now());
     if (announced) this.handlers.lost(id, why);
   }
 
