@@ -36,11 +36,13 @@ export const T = {
   CREDIT: 4,
   UNSUBSCRIBE: 5,
   QUERY: 6,
+  RELEASE: 7,
   // kernel to client
   ANSWER: 16,
   ERROR: 17,
   PARTIAL: 18,
   NOTICE: 19,
+  UNSUBSCRIBED: 20,
   // kernel to host
   RUN: 32,
   LOADED: 33,
@@ -58,7 +60,6 @@ export const T = {
   DROPPED: 50,
   GRANT_REQUEST: 51,
   SERVICE: 52,
-  WAITING: 53,
   HOST_PARTIAL: 54,
   DECLINED: 55,
   HOST_STATS: 56,
@@ -92,6 +93,12 @@ export type Unsubscribe = [type: typeof T.UNSUBSCRIBE, sub: number];
 /** A question to the kernel itself: `op` is one of QUERY_OPS, `args` a msgpack list. Shares the number space of asks. */
 export type Query = [type: typeof T.QUERY, no: number, lowest: number, deadline: number, op: string, args: Bytes];
 
+/**
+ * All numbers above `lowest` whose answers have come, [first, last, first, last, …] in ascending order: the kernel need not keep those answers,
+ * though an older request is open still.
+ */
+export type Release = [type: typeof T.RELEASE, ranges: number[]];
+
 // ---- kernel to client ----------------------------------------------------------------------------------------------------
 
 /** `seq`: the turn that wrote, or 0. */
@@ -108,6 +115,9 @@ export type Notice = [
   time: number,
   changes: (string | string[])[],
 ];
+
+/** The subscription was refused: there will be no notices of it. */
+export type Unsubscribed = [type: typeof T.UNSUBSCRIBED, sub: number, error: WireError];
 
 // ---- kernel to host ------------------------------------------------------------------------------------------------------
 
@@ -137,7 +147,17 @@ export type SlotRow = string | Attempt | number | Content;
 /** `shape` and `parents`: attempts that last changed which slots there are, and any parent slot. `slots` null: no such object. */
 export type ObjectState = [oid: Oid, shape: Attempt, parents: Attempt, slots: SlotRow[] | null];
 export type NameState = [name: string, oid: Oid | null, attempt: Attempt];
-export type Loaded = [type: typeof T.LOADED, request: number, objects: ObjectState[], names: NameState[]];
+/**
+ * What a LOAD asked for, in one or several of these, each key once. `refused`: objects that fit no frame, which can be only when the limits were
+ * lowered after they were stored.
+ */
+export type Loaded = [
+  type: typeof T.LOADED,
+  request: number,
+  objects: ObjectState[],
+  names: NameState[],
+  refused: [oid: Oid, error: WireError][],
+];
 export const VERDICT = { ACCEPTED: 0, CONFLICT: 1, GRANTED: 2, VOID: 3 } as const;
 export type Verdict_ = (typeof VERDICT)[keyof typeof VERDICT];
 /**
@@ -145,7 +165,10 @@ export type Verdict_ = (typeof VERDICT)[keyof typeof VERDICT];
  * state to drop. GRANTED: another turn holds a grant there; run again when RETRY comes. VOID: the message is answered already.
  */
 export type Verdict = [type: typeof T.VERDICT, attempt: Attempt, verdict: Verdict_, stale: string[]];
-/** Another host's accepted turn changed an object that this host holds: [slot, attempt, version, content|undefined→removed flag]. */
+/**
+ * Another host's accepted turn changed an object that this host holds. What fits no frame comes in several, all but the last with shape and
+ * parents 0.
+ */
 export type Changed = [type: typeof T.CHANGED, oid: Oid, shape: Attempt, parents: Attempt, changes: SlotChange[]];
 export type SlotChange = [slot: string, attempt: Attempt, version: number, removed: boolean, content: Content];
 export type Named = [type: typeof T.NAMED, name: string, oid: Oid | null, attempt: Attempt];
@@ -168,7 +191,10 @@ export type Commit = [type: typeof T.COMMIT, attempt: Attempt, session: SessionI
 export type Dropped = [type: typeof T.DROPPED, oids: Oid[]];
 /** Asks for a grant on all that the attempts of this message read and wrote: oids, and names as `=name`. */
 export type GrantRequest = [type: typeof T.GRANT_REQUEST, session: SessionId, no: number, keys: string[]];
-/** `key`: path of the send, position and digest of the request, joined; the idempotency key together with (session, no). */
+/**
+ * `key`: path of the send, position and digest of the request, joined; the idempotency key together with (session, no). From then on, until
+ * an answer is sent to it, the message counts as one that waits.
+ */
 export type Service = [
   type: typeof T.SERVICE,
   request: number,
@@ -179,8 +205,6 @@ export type Service = [
   op: string,
   args: Bytes,
 ];
-/** The message waits for a service (true) or runs again (false). */
-export type Waiting = [type: typeof T.WAITING, session: SessionId, no: number, waiting: boolean];
 export type HostPartial = [type: typeof T.HOST_PARTIAL, session: SessionId, no: number, part: number, body: Content];
 /** The host did not run the message: a retryable error (BUSY, CONFLICT). Not saved. */
 export type Declined = [type: typeof T.DECLINED, session: SessionId, no: number, error: WireError];
@@ -192,10 +216,10 @@ export type Serve = [type: typeof T.SERVE, request: number, key: string, op: str
 /** `part` 0 ends it; parts above 0 are partial answers. */
 export type Served = [type: typeof T.SERVED, request: number, part: number, ok: boolean, body: Content];
 
-export type FromClient = Ask | Cancel | Subscribe | Credit | Unsubscribe | Query;
-export type ToClient = Answer | ErrorAnswer | Partial_ | Notice;
+export type FromClient = Ask | Cancel | Subscribe | Credit | Unsubscribe | Query | Release;
+export type ToClient = Answer | ErrorAnswer | Partial_ | Notice | Unsubscribed;
 export type ToHost = Run | Loaded | Verdict | Changed | Named | Grant | Retry | StopRun | ServiceAnswer | Shutdown;
-export type FromHost = Load | Commit | Dropped | GrantRequest | Service | Waiting | HostPartial | Declined | HostStats;
+export type FromHost = Load | Commit | Dropped | GrantRequest | Service | HostPartial | Declined | HostStats;
 export type ToService = Serve | Shutdown;
 export type FromService = Served;
 export type Envelope = FromClient | ToClient | ToHost | FromHost | ToService | FromService;

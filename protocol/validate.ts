@@ -50,8 +50,11 @@ export function checkFromClient(env: unknown): FromClient {
     case T.QUERY:
       checkQuery(list(env, 6, 'QUERY'));
       break;
+    case T.RELEASE:
+      checkRelease(list(env, 2, 'RELEASE')[1]);
+      break;
     default:
-      throw bad('envelope from a client', 'its type', (env as List)[0], 'one of 1 to 6');
+      throw bad('envelope from a client', 'its type', (env as List)[0], 'one of 1 to 7');
   }
   return env as FromClient;
 }
@@ -87,6 +90,19 @@ function checkQuery(env: List): void {
   bytes(env[5], 'QUERY', 'args');
 }
 
+function checkRelease(value: unknown): void {
+  const ranges = items(value, 'RELEASE', 'ranges');
+  if (ranges.length % 2 !== 0) throw bad('RELEASE', 'ranges', `${ranges.length} numbers`, 'pairs of numbers');
+  let after = 0;
+  for (let i = 0; i < ranges.length; i++) {
+    const no = ranges[i];
+    positive(no, 'RELEASE', 'no');
+    if ((no as number) < after || (i % 2 === 0 && no === after))
+      throw bad('RELEASE', 'ranges', no, 'in ascending order');
+    after = no as number;
+  }
+}
+
 export function checkToClient(env: unknown): ToClient {
   switch (typeOf(env)) {
     case T.ANSWER:
@@ -102,8 +118,12 @@ export function checkToClient(env: unknown): ToClient {
     case T.NOTICE:
       checkNotice(list(env, 6, 'NOTICE'));
       break;
+    case T.UNSUBSCRIBED:
+      count(list(env, 3, 'UNSUBSCRIBED')[1], 'UNSUBSCRIBED', 'sub');
+      checkError((env as List)[2], 'UNSUBSCRIBED');
+      break;
     default:
-      throw bad('envelope to a client', 'its type', (env as List)[0], 'one of 16 to 19');
+      throw bad('envelope to a client', 'its type', (env as List)[0], 'one of 16 to 20');
   }
   return env as ToClient;
 }
@@ -157,10 +177,6 @@ export function checkFromHost(env: unknown): FromHost {
     case T.SERVICE:
       checkService(list(env, 8, 'SERVICE'));
       break;
-    case T.WAITING:
-      checkId(list(env, 4, 'WAITING'), 'WAITING');
-      flag((env as List)[3], 'WAITING', 'waiting');
-      break;
     case T.HOST_PARTIAL:
       checkId(list(env, 5, 'HOST_PARTIAL'), 'HOST_PARTIAL');
       positive((env as List)[3], 'HOST_PARTIAL', 'part');
@@ -205,7 +221,7 @@ function checkStats(stats: unknown): void {
 
 const TO_HOST: Record<number, number> = {
   [T.RUN]: 13,
-  [T.LOADED]: 4,
+  [T.LOADED]: 5,
   [T.VERDICT]: 4,
   [T.CHANGED]: 5,
   [T.NAMED]: 4,

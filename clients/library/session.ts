@@ -26,6 +26,7 @@
  *   C5  A request of an ended session that was sent is never sent in another; one that was never sent moves on.
  *   C6  OUTCOME_UNKNOWN only where the kernel could not be reached (or was mute for `graceMs`) when the deadline passed, or for
  *       `giveUpMs`; BUSY and CONFLICT are thrown only at the deadline.
+ *   C7  One request that stays open does not make the kernel keep the answers of all that were sent after it (RELEASE).
  */
 import {
   T,
@@ -52,6 +53,9 @@ import { Subscription, type NoticeSink } from './subscription.js';
 
 export type { Request, SessionLimits, SessionPort, Sink } from './request.js';
 
+/** How often in a window of answers the kernel is told which it need not keep, while an older request is open. */
+const RELEASES_PER_WINDOW = 4;
+
 export class ClientSession {
   /** Granted by the kernel; 0: none yet, or given up. */
   id = 0;
@@ -64,6 +68,8 @@ export class ClientSession {
   private lowest = 1;
   /** Numbered and unsettled, in order of number. */
   private readonly open = new Map<number, Request>();
+  /** Settled since the kernel was last told. */
+  private unreleased = 0;
   private resends = 0;
   private backlog: Request[] = [];
   private backlogHead = 0;
@@ -226,6 +232,7 @@ export class ClientSession {
     this.lastReached = now;
     this.window = Math.max(1, Math.min(window, this.limits.window));
     this.graceMs = graceMs;
+    this.release(0);
     for (const request of this.open.values()) if (request.state === STATE.SENT) this.sendLater(request, now);
     for (const subscription of this.subscriptions.values()) subscription.establish();
     this.pump(now);
@@ -256,6 +263,8 @@ export class ClientSession {
         return this.onPartial(envelope, now);
       case T.NOTICE:
         return this.subscriptions.get(envelope[1])?.onNotice(envelope);
+      case T.UNSUBSCRIBED:
+        return this.subscriptions.get(envelope[1])?.refused(TelosError.fromWire(envelope[2]));
     }
   }
 
@@ -263,6 +272,7 @@ export class ClientSession {
     const request = this.open.get(no);
     if (request === undefined) return;
     this.settle(request);
+    this.release(this.window / RELEASES_PER_WINDOW);
     request.sink.done(body, seq);
     if (this.queued > 0) this.pump(now);
   }
@@ -272,6 +282,7 @@ export class ClientSession {
     if (request === undefined) return;
     if (isRetryable(wire[0])) return this.onRetryable(request, wire, now);
     this.fail(request, TelosError.fromWire(wire));
+    if (wire[0] !== 'EXPIRED') this.release(this.window / RELEASES_PER_WINDOW);
     if (wire[0] === 'EXPIRED') this.renew();
     else if (this.queued > 0) this.pump(now);
   }
@@ -334,6 +345,29 @@ export class ClientSession {
     if (due < this.nextDue) this.nextDue = due;
   }
 
+  // ---- what the kernel need not keep ------------------------------------------------------------------------------------------
+
+  /**
+   * An old request that is open still keeps `lowest` back: the numbers above it that are settled are named to the kernel, a part of the window
+   * at a time, and all of them after a greeting.
+   */
+  private release(atLeast: number): void {
+    const settled = this.nextNo - this.lowest - this.open.size;
+    if (settled === 0 || settled < atLeast || this.unreleased < atLeast) return;
+    if (this.port.send([T.RELEASE, this.settledRanges()])) this.unreleased = 0;
+  }
+
+  private settledRanges(): number[] {
+    const ranges: number[] = [];
+    let from = this.lowest;
+    for (const no of this.open.keys()) {
+      if (no > from) ranges.push(from, no - 1);
+      from = no + 1;
+    }
+    if (from < this.nextNo) ranges.push(from, this.nextNo - 1);
+    return ranges;
+  }
+
   // ---- settling -----------------------------------------------------------------------------------------------------------
 
   private settle(request: Request): void {
@@ -341,6 +375,7 @@ export class ClientSession {
     if (request.state === STATE.WAITS) this.queued--;
     request.state = STATE.SETTLED;
     if (request.no === 0 || !this.open.delete(request.no)) return;
+    this.unreleased++;
     if (request.no !== this.lowest) return;
     do this.lowest++;
     while (this.lowest < this.nextNo && !this.open.has(this.lowest));

@@ -7,15 +7,15 @@
  *   S2  Whoever listens is told (`gap`) when notices may be missing: after a reconnect, or when the parts do not count up.
  *   S3  What a full lane did not take is offered again (`stuck`, `retry`) until the link is lost: no subscription falls silent.
  */
-import { T, type FromClient, type Notice } from '../../protocol/index.js';
+import { T, type FromClient, type Notice, type TelosError } from '../../protocol/index.js';
 
 export interface NoticeSink {
   /** A durable turn changed what is watched. `changes`: [oid, [slot, …], …] */
   notice(seq: number, time: number, changes: (string | string[])[]): void;
   /** Notices may have been missed before the next one. */
   gap?(): void;
-  /** The subscription ended: by `end()` or `close()`. */
-  ended?(): void;
+  /** The subscription ended: by `end()` or `close()`, or with this error since the kernel refused it. */
+  ended?(error?: TelosError): void;
 }
 
 export class Subscription {
@@ -76,6 +76,15 @@ export class Subscription {
     if (!this.linked || this.ended || this.takenSinceCredit * 2 < this.credit) return;
     this.stuck = !this.send([T.CREDIT, this.no, this.takenSinceCredit]);
     if (!this.stuck) this.takenSinceCredit = 0;
+  }
+
+  /** The kernel said no. */
+  refused(error: TelosError): void {
+    if (this.ended) return;
+    this.ended = true;
+    this.stuck = false;
+    this.forget();
+    this.sink.ended?.(error);
   }
 
   end(): void {

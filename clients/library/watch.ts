@@ -1,5 +1,6 @@
 /** Change notices as a program takes them: one at a time to a listener, or as an async iterator. Bounded by the credit. */
 import { inspect } from 'node:util';
+import type { TelosError } from '../../protocol/index.js';
 import type { Connection } from './connection.js';
 import type { Handle } from './handle.js';
 import type { NoticeSink, Subscription } from './subscription.js';
@@ -17,9 +18,11 @@ export interface ImageNotice {
 export class Watch implements AsyncIterableIterator<ImageNotice>, NoticeSink {
   private readonly queue: ImageNotice[] = [];
   /** Calls of `next` that found nothing, first come first served. */
-  private readonly waiting: ((result: IteratorResult<ImageNotice>) => void)[] = [];
+  private readonly waiting: ((result: IteratorResult<ImageNotice> | Promise<IteratorResult<ImageNotice>>) => void)[] =
+    [];
   private hadGap = false;
   private over = false;
+  private refusal: TelosError | null = null;
   private readonly subscription: Subscription;
 
   [inspect.custom](): string {
@@ -59,9 +62,17 @@ export class Watch implements AsyncIterableIterator<ImageNotice>, NoticeSink {
     this.hadGap = true;
   }
 
-  ended(): void {
+  ended(error?: TelosError): void {
     this.over = true;
-    for (const next of this.waiting.splice(0)) next({ value: undefined, done: true });
+    this.refusal = error ?? null;
+    for (const next of this.waiting.splice(0)) next(this.end());
+  }
+
+  /** The first to hear of a refusal gets the error, as with any iterator that throws. */
+  private end(): Promise<IteratorResult<ImageNotice>> {
+    const { refusal } = this;
+    this.refusal = null;
+    return refusal === null ? Promise.resolve({ value: undefined, done: true }) : Promise.reject(refusal);
   }
 
   next(): Promise<IteratorResult<ImageNotice>> {
@@ -70,7 +81,7 @@ export class Watch implements AsyncIterableIterator<ImageNotice>, NoticeSink {
       this.taken();
       return Promise.resolve({ value: notice, done: false });
     }
-    if (this.over) return Promise.resolve({ value: undefined, done: true });
+    if (this.over) return this.end();
     return new Promise((resolve) => void this.waiting.push(resolve));
   }
 

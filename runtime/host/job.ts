@@ -21,8 +21,6 @@ export class Job implements TurnMessage {
   restarts = 0;
   /** Lets the object go on with its next message; set while the turn holds it. */
   release: (() => void) | null = null;
-  /** Requests to services under way. */
-  serviceWaits = 0;
   /** What waits for its verdict. */
   committed: CommitBody | null = null;
   /** What its methods said with image.log. */

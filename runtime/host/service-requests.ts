@@ -1,4 +1,4 @@
-/** Owns: requests to services under way, and what the kernel is told of waiting messages. */
+/** Owns: requests to services under way. */
 import { T, unpack, type FromHost, type ServiceAnswer, type SessionId } from '../../protocol/index.js';
 import type { RecordedAnswer, ServiceRequest } from '../turn/index.js';
 import type { Job } from './job.js';
@@ -30,7 +30,6 @@ export class ServiceRequests {
     const request = ++this.#counter;
     this.#requests.set(request, { asked, resume });
     this.ports.send([T.SERVICE, request, message.session, message.no, key, service, op, args]);
-    if (service !== KERNEL_SERVICE) this.#count(asked, 1);
   }
 
   answered([, request, ok, body]: ServiceAnswer): void {
@@ -39,20 +38,9 @@ export class ServiceRequests {
     this.#requests.delete(request);
     const { asked, resume } = known;
     const answer = { ok, body: body instanceof Uint8Array ? new Uint8Array(body) : body };
-    if (asked.service !== KERNEL_SERVICE) {
-      if (ok || !isUnavailable(body)) this.jobOf(asked.message.session, asked.message.no)?.record(asked.key, answer);
-      this.#count(asked, -1);
-    }
+    const recorded = asked.service !== KERNEL_SERVICE && (ok || !isUnavailable(body));
+    if (recorded) this.jobOf(asked.message.session, asked.message.no)?.record(asked.key, answer);
     this.ports.defer(() => resume(answer));
-  }
-
-  /** Tells the kernel when the message begins to wait, and when it goes on. */
-  #count({ message: { session, no } }: ServiceRequest, step: 1 | -1): void {
-    const job = this.jobOf(session, no);
-    if (job === undefined) return;
-    const waited = job.serviceWaits > 0;
-    job.serviceWaits = Math.max(0, job.serviceWaits + step);
-    if (job.serviceWaits > 0 !== waited) this.ports.send([T.WAITING, session, no, !waited]);
   }
 }
 

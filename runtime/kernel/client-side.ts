@@ -1,11 +1,13 @@
 /**
  * The clients' side of the kernel: sessions that begin, go on and end, and what comes in on them. Messages end in core.ts.
  *
- *   C1  A new session is durable before its client hears of it.
+ *   C1  A new session is durable before its client hears of it. While the disk is full it can't be: it ends when there is room again, and
+ *       nothing was written in it.
  *   C2  Messages to one name keep their order, also while the name is being looked up.
+ *   C3  A session is in memory once, whoever greets with it and however often; the key is checked before anything happens to it.
  */
 import {
-  incarnationOf,
+  isName,
   makeSession,
   T,
   TelosError,
@@ -42,17 +44,16 @@ export class ClientSide {
     const known = this.core.sessions.byId.get(id);
     if (id === 0) this.#newSession(peer, identity);
     else if (known?.loaded) this.#attach(peer, known, identity);
-    else if (incarnationOf(id) >= this.core.identity.incarnation) this.#expired(peer, id);
     else {
       this.#arriving.add(peer);
-      this.recovery.session(id, (session) => {
-        if (!this.#arriving.delete(peer)) return;
-        if (session === null) this.#expired(peer, id);
-        else {
-          this.core.sessions.byId.set(id, session);
-          this.#attach(peer, session, identity);
-        }
-      });
+      // What was put for the session in this life must be in the journal before it is read.
+      this.core.groups.whenWritten(() =>
+        this.recovery.session(id, (session) => {
+          if (!this.#arriving.delete(peer)) return;
+          if (session === null) this.#expired(peer, id);
+          else this.#attach(peer, session, identity);
+        }),
+      );
     }
   }
 
@@ -132,6 +133,9 @@ export class ClientSide {
       case T.QUERY:
         this.#query(session, envelope, now);
         return;
+      case T.RELEASE:
+        core.sessions.release(session, envelope[1], (no) => core.groups.delete(keys.reply(session.id, no)));
+        return;
       case T.CANCEL: {
         const message = session.inFlight.get(envelope[1]);
         if (message)
@@ -155,12 +159,19 @@ export class ClientSide {
   }
 
   #subscribe(peer: PeerId, sub: number, pattern: string, credit: number): void {
+    const named = pattern !== '*' && !pattern.startsWith('#');
     try {
+      if (pattern.length > this.core.config.message.maxTargetLength || (named && !isName(pattern)))
+        throw new TelosError(
+          'BAD_NAME',
+          `${JSON.stringify(pattern.slice(0, 80))} is neither a name, nor an oid, nor *`,
+        );
       this.core.notices.subscribe(peer, sub, pattern, credit, this.core.groups.acceptedSeq);
-      if (pattern !== '*' && !pattern.startsWith('#')) this.queries.resolve(pattern, () => undefined);
     } catch (error) {
-      this.core.ports.log('warn', 'subscription refused', { peer, pattern, error: TelosError.from(error).message });
+      this.core.ports.toClient(peer, [T.UNSUBSCRIBED, sub, TelosError.from(error).toWire()]);
+      return;
     }
+    if (named) this.queries.resolve(pattern, () => undefined);
   }
 
   #admit(session: Session, envelope: Ask | Query): boolean {
@@ -173,6 +184,8 @@ export class ClientSide {
     }
     const forget = (dropped: number): void => core.groups.delete(keys.reply(session.id, dropped));
     const admission = core.sessions.admit(session, no, lowest, argsOf(envelope).length, forget);
+    const { lowest: passed } = session;
+    core.forgetUnasked(session, (one) => one < passed);
     switch (admission.kind) {
       case 'joined':
         return false;

@@ -3,7 +3,8 @@
  *
  *   B1  Only a host that lives, and only for a message that is on it, says anything that counts; attempts carry its incarnation.
  *   B2  A commit is accepted only if every read is of the accepted state and no other message's grant covers what it writes.
- *   B3  A death is charged to the message that ran alone in quarantine, never to its company.
+ *   B3  The death of a quarantine host is charged to the message that ran there. Whoever was not the only one there is alone from then on,
+ *       for one that has asked a service may run on without awaiting it: so no message pays twice for another.
  */
 import {
   checkCommitBody,
@@ -16,13 +17,12 @@ import {
   type FromHost,
   type SessionId,
 } from '../../protocol/index.js';
-import { keys, type StrikesRecord } from '../journal/index.js';
-import { validate, writtenKeys } from './commit.js';
+import { oversized, validate, writtenKeys } from './commit.js';
 import type { KernelCore } from './core.js';
 import type { Message } from './message.js';
 import type { Operations } from './operations.js';
 import type { HostId } from './ports.js';
-import { MAX_HOSTS, type HostState } from './router.js';
+import { MAX_HOSTS, runningOn, type HostState } from './router.js';
 import type { Services } from './services.js';
 
 export class HostSide {
@@ -45,7 +45,8 @@ export class HostSide {
     const { core } = this;
     const state = core.router.hosts.get(host);
     if (state === undefined) return;
-    const culprit = state.quarantine ? core.router.running(state) : undefined;
+    const company = state.quarantine && state.messages.size > 1;
+    const culprit = state.quarantine ? culpritOn(state) : undefined;
     core.router.leave(host);
     core.state.releaseHost(state.bit);
     const messages = [...state.messages].sort((a, b) => (a === culprit ? 1 : 0) - (b === culprit ? 1 : 0));
@@ -55,21 +56,18 @@ export class HostSide {
       message.host = null;
       message.state = 'waiting';
       message.suspect = true;
-      message.waitsForService = false;
+      if (company) message.alone = true;
       message.history.push([core.wallNow, `on host ${host} when it died${message === culprit ? ', running' : ''}`]);
-      if (message === culprit) this.#strike(message, now);
+      if (message === culprit) message.strikes++;
+      core.suspicion.note(message);
+      if (message === culprit) this.#struck(message, now);
       if ((message.state as string) !== 'done') core.router.dispatch(message, now);
     }
     core.router.drainWaiting(now);
   }
 
-  #strike(message: Message, now: number): void {
+  #struck(message: Message, now: number): void {
     const { core } = this;
-    message.strikes++;
-    core.groups.put(keys.strikes(message.session, message.no), [
-      message.strikes,
-      message.history,
-    ] satisfies StrikesRecord);
     core.ports.log('warn', 'strike', {
       session: message.session,
       no: message.no,
@@ -107,13 +105,6 @@ export class HostSide {
       case T.SERVICE: {
         const message = this.#messageOn(state, envelope[2], envelope[3]);
         if (message) this.services.ask(message, envelope, now);
-        return;
-      }
-      case T.WAITING: {
-        const message = this.#messageOn(state, envelope[1], envelope[2]);
-        if (!message) return;
-        if (envelope[3] || !state.quarantine) message.waitsForService = envelope[3];
-        if (state.quarantine) core.router.pumpQuarantine(now);
         return;
       }
       case T.HOST_PARTIAL: {
@@ -166,6 +157,12 @@ export class HostSide {
       verdict(VERDICT.CONFLICT, stale);
       return;
     }
+    const tooLarge = oversized(core.state, body, patched, core.config.message.maxObjectBytes);
+    if (tooLarge) {
+      verdict(VERDICT.VOID, []);
+      core.fail(message, tooLarge, now);
+      return;
+    }
     const writes = body[2].length + body[3].length + body[4].length + body[5].length + body[6].length > 0;
     if (writes && core.grants.blocks(message, writtenKeys(core.state, body))) {
       verdict(VERDICT.GRANTED, []);
@@ -179,4 +176,10 @@ export class HostSide {
       core.accept(message, attempt, bytes, body, host, now, patched);
     else core.acceptReadOnly(message, body[7], readSeq, now);
   }
+}
+
+/** The message that ran on it; the only one there is charged whatever it was doing. */
+function culpritOn(host: HostState): Message | undefined {
+  const [only, second] = host.messages;
+  return second === undefined ? only : runningOn(host);
 }

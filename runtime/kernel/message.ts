@@ -34,8 +34,10 @@ export interface Message {
   host: HostState | null;
   /** It was on a host that died: runs in quarantine only. */
   suspect: boolean;
-  /** In quarantine: it waits for a service. */
+  /** In quarantine: it has asked a service, and no answer was sent to it since. */
   waitsForService: boolean;
+  /** Its host died while it was not the only one there: from now on it is alone in quarantine, also while it waits. */
+  alone: boolean;
   strikes: number;
   history: [time: number, event: string][];
   /** Do not dispatch again before this time (outbox messages and timers that were declined). */
@@ -46,12 +48,13 @@ export interface Message {
 /** The state of a message that no host has seen. */
 export const notBegun = (): Pick<
   Message,
-  'state' | 'host' | 'suspect' | 'waitsForService' | 'strikes' | 'history' | 'notBefore' | 'declined'
+  'state' | 'host' | 'suspect' | 'waitsForService' | 'alone' | 'strikes' | 'history' | 'notBefore' | 'declined'
 > => ({
   state: 'waiting',
   host: null,
   suspect: false,
   waitsForService: false,
+  alone: false,
   strikes: 0,
   history: [],
   notBefore: 0,

@@ -35,7 +35,10 @@ export class Notices {
   subscribe(peer: PeerId, sub: number, pattern: string, credit: number, after: number): void {
     const watches = this.#byPeer.get(peer) ?? new Map<number, Watch>();
     if (!watches.has(sub) && watches.size >= this.limit)
-      throw new TelosError('BUSY', `this client has ${watches.size} subscriptions, the most that kernel.max_subscriptions allows`);
+      throw new TelosError(
+        'BUSY',
+        `this client has ${watches.size} subscriptions, the most that kernel.max_subscriptions allows`,
+      );
     this.unsubscribe(peer, sub);
     const watch: Watch = { peer, sub, pattern, after, credit: Math.min(credit, this.maxCredit), part: 0 };
     watches.set(sub, watch);

@@ -3,12 +3,13 @@
  * alone causes: deadlines, sessions that end.
  */
 import {
+  contentBytes,
   pack,
   QUERY_OPS,
-  T,
   TelosError,
   unpack,
   type CommitBody,
+  type Content,
   type Dropped,
   type Load,
   type Query,
@@ -28,6 +29,7 @@ import type { KernelCore } from './core.js';
 import { notBegun, type Message } from './message.js';
 import type { KObject } from './objects.js';
 import type { Done, Queries } from './queries.js';
+import { loadedOf, unsendable } from './room.js';
 import type { HostState } from './router.js';
 import type { Session } from './sessions.js';
 import { Undo, undoSelector } from './undo.js';
@@ -77,7 +79,7 @@ export class Operations {
       recorded: [],
       ...notBegun(),
     };
-    session.inFlight.set(no, message);
+    core.sessions.begin(session, message);
     try {
       const args = unpack(bytes);
       if (op === 'undo' && Array.isArray(args)) message.selector = undoSelector(args[0]);
@@ -94,7 +96,7 @@ export class Operations {
   }
 
   #perform(session: Session, message: Message, op: QueryOp, args: readonly unknown[]): void {
-    const done: Done = (error, value, now) => this.#finish(message, error, value, now);
+    const done: Done = (error, value, now) => this.#finish(message, error, value, this.#gateOf(op), now);
     switch (op) {
       case 'inspect':
         this.queries.inspect(args[0], done);
@@ -131,10 +133,21 @@ export class Operations {
     }
   }
 
-  #finish(message: Message, error: TelosError | null, value: unknown, now: number): void {
+  /** What is accepted and not durable shows in these answers: they wait for it like the answer of a turn that has read it. */
+  #gateOf(op: QueryOp): number {
+    return op === 'inspect' || op === 'history' || op === 'names' ? this.core.groups.acceptedSeq : 0;
+  }
+
+  #finish(message: Message, error: TelosError | null, value: unknown, waitFor: number, now: number): void {
     if (message.state === 'done') return;
     if (error) this.core.fail(message, error, now);
-    else this.core.acceptReadOnly(message, [true, contentOf(value), null], 0, now);
+    else this.#answer(message, contentOf(value), waitFor, now);
+  }
+
+  #answer(message: Message, body: Content, waitFor: number, now: number): void {
+    const tooLarge = unsendable(`the answer of ${message.selector}`, contentBytes(body), this.core.config);
+    if (tooLarge) this.core.fail(message, tooLarge, now);
+    else this.core.acceptReadOnly(message, [true, body, null], waitFor, now);
   }
 
   /** One after another for each letter: that it is gone shows only when the turn that took it is durable. */
@@ -217,29 +230,24 @@ export class Operations {
 
   /** Answers with the state at the moment of sending, after which the host hears of every change (its bit is set). */
   load(host: HostState, [, request, oids, names]: Load): void {
-    const { state, reader, ports, router } = this.core;
+    const { state, reader, ports, router, config } = this.core;
     const missing = oids.filter((oid) => !state.objects.has(oid));
     const unnamed = names.filter((name) => !state.names.has(name));
     const answer = (): void => {
       if (router.hosts.get(host.id) !== host) return;
       for (const oid of oids) (state.objects.get(oid) as KObject).holders |= host.bit;
-      ports.toHost(host.id, [
-        T.LOADED,
-        request,
-        oids.map((oid) => state.stateOf(oid)),
-        names.map((name) => state.nameState(name)),
-      ]);
+      for (const loaded of loadedOf(state, request, oids, names, config)) ports.toHost(host.id, loaded);
     };
     if (missing.length + unnamed.length === 0) {
       answer();
       return;
     }
-    state.pin(oids);
+    state.pin(oids, names);
     reader.get([...missing.map((oid) => keys.object(oid)), ...unnamed.map((name) => keys.name(name))], (values) => {
       missing.forEach((oid, i) => state.adopt(oid, values[i]));
       unnamed.forEach((name, i) => state.adoptName(name, values[missing.length + i]));
       answer();
-      state.unpin(oids);
+      state.unpin(oids, names);
     });
   }
 
@@ -274,17 +282,23 @@ export class Operations {
   endSession(session: Session, now: number): void {
     const { core } = this;
     for (const message of [...session.inFlight.values()]) core.abandon(message, now);
-    core.sessions.end(session);
     core.groups.delete(keys.session(session.id));
-    for (const [no, reply] of session.replies) if (reply.persisted) core.groups.delete(keys.reply(session.id, no));
+    core.forgetUnasked(session, () => true);
+    for (const no of core.sessions.end(session)) core.groups.delete(keys.reply(session.id, no));
   }
 
-  /** Sessions that nobody is connected to and whose replies are all in the journal need no memory. */
+  /**
+   * Sessions that nobody is connected to and whose replies are in the journal, as far as a turn wrote them, need no memory: who comes back
+   * is read from there.
+   */
   forgetIdleSessions(): void {
-    for (const session of this.core.sessions.byId.values()) {
-      const kept = session.peer !== 0 || session.inFlight.size > 0 || session.id === 0;
-      if (!kept && [...session.replies.values()].every((reply) => reply.persisted))
-        this.core.sessions.byId.delete(session.id);
+    const { sessions, groups } = this.core;
+    for (const session of sessions.byId.values()) {
+      const kept = session.peer !== 0 || session.inFlight.size > 0 || session.id === 0 || !session.loaded;
+      if (kept || ![...session.replies.values()].every((reply) => reply.persisted || reply.seq === 0)) continue;
+      const { id, lastHeard, lowest, key, agent } = session;
+      groups.put(keys.session(id), [lastHeard, lowest, key, agent] satisfies SessionRecord);
+      sessions.end(session);
     }
   }
 
@@ -299,15 +313,22 @@ export class Operations {
           this.core.groups.put(keys.session(id), [this.core.wallNow, lowest, key, agent] satisfies SessionRecord);
       }
     }
-    this.#expirePage(rangeOf('d'), this.core.wallNow);
+    this.#expirePage(rangeOf('d'), 0, this.core.wallNow);
   }
 
-  #expirePage(range: { gte?: Buffer; gt?: Buffer; lt: Buffer }, now: number): void {
+  /** `session`: the last one whose header was seen. What has none belongs to nobody. */
+  #expirePage(range: { gte?: Buffer; gt?: Buffer; lt: Buffer }, session: number, now: number): void {
     const { core } = this;
+    let header = session;
     core.reader.page(range, EXPIRY_PAGE, (rows) => {
       for (const [key, value] of rows) {
         const [id = 0, no = 0] = fieldsOf(key);
-        if (no !== 0 || id === 0 || key.length !== 17) continue;
+        if (id === 0) continue;
+        if (no !== 0 || key.length !== 17) {
+          if (id !== header) core.groups.delete(key);
+          continue;
+        }
+        header = id;
         const [lastHeard] = decodeRecord<SessionRecord>(value, `session ${id}`);
         const live = core.sessions.byId.get(id as SessionId);
         const heard = Math.max(lastHeard, live?.lastHeard ?? 0);
@@ -315,16 +336,23 @@ export class Operations {
           this.#removeSession(id as SessionId);
       }
       const last = rows[rows.length - 1];
-      if (last && rows.length === EXPIRY_PAGE) this.#expirePage({ gt: last[0], lt: range.lt }, now);
+      if (last && rows.length === EXPIRY_PAGE) this.#expirePage({ gt: last[0], lt: range.lt }, header, now);
     });
   }
 
+  /** All keys of it go in one group, so that none is ever there without the header. */
   #removeSession(id: SessionId): void {
-    const { core } = this;
-    core.sessions.byId.delete(id);
-    core.reader.page(prefixRange(keys.session(id).subarray(0, 9)), EXPIRY_PAGE, (rows) => {
-      for (const [key] of rows) core.groups.delete(key);
-      if (rows.length === EXPIRY_PAGE) core.groups.whenWritten(() => this.#removeSession(id));
+    const { sessions, groups, suspicion, now } = this.core;
+    sessions.ending.add(id);
+    const live = sessions.byId.get(id);
+    for (const message of [...(live?.inFlight.values() ?? [])]) this.core.abandon(message, now);
+    if (live) sessions.end(live);
+    for (const no of suspicion.numbers(id)) suspicion.forget(id, no);
+    const found: Buffer[] = [];
+    const step = (key: Buffer): boolean => found.push(key) > 0;
+    this.queries.scan(prefixRange(keys.session(id).subarray(0, 9)), step, () => {
+      for (const key of found) groups.delete(key);
+      groups.whenWritten(() => sessions.ending.delete(id));
     });
   }
 }
@@ -337,7 +365,7 @@ function needAuthor(session: Session, op: string): void {
     );
 }
 
-const contentOf = (value: unknown): ReturnType<typeof pack> | string | number | boolean | null =>
+const contentOf = (value: unknown): Content =>
   value === null || value === undefined
     ? null
     : typeof value === 'object'

@@ -35,9 +35,13 @@ import { newSession, type Session } from './sessions.js';
 const RECORDS_PER_PAGE = 16;
 const ROWS_PER_PAGE = 512;
 
+type SessionRead = (session: Session | null, now: number) => void;
+
 export class Recovery {
   /** Seq of the snapshot of each object that was loaded for the replay. */
   readonly #snapshots = new Map<Oid, number>();
+  /** Who waits for a session that is being read. */
+  readonly #reading = new Map<SessionId, SessionRead[]>();
 
   constructor(private readonly core: KernelCore) {}
 
@@ -201,9 +205,23 @@ export class Recovery {
     session.recorded.set(no, known);
   }
 
-  /** Reads what the journal holds of a session of an earlier life. `null`: it has ended, or never was. */
-  session(id: SessionId, done: (session: Session | null, now: number) => void): void {
-    const session = this.core.sessions.byId.get(id) ?? newSession(id, '', '', 0);
+  /**
+   * The session, read from the journal if it is not in memory: once, however many ask for it meanwhile. `null`: it has ended, or never was.
+   */
+  session(id: SessionId, done: SessionRead): void {
+    const { sessions } = this.core;
+    const known = sessions.byId.get(id);
+    const waiting = this.#reading.get(id);
+    if (known?.loaded) done(known, this.core.now);
+    else if (waiting) waiting.push(done);
+    else {
+      this.#reading.set(id, [done]);
+      this.#read(id, known ?? newSession(id, '', '', 0));
+    }
+  }
+
+  #read(id: SessionId, session: Session): void {
+    const { sessions } = this.core;
     let header: SessionRecord | null = null;
     const step = (key: Buffer, value: Uint8Array): void => {
       const [, no = 0] = fieldsOf(key);
@@ -215,20 +233,21 @@ export class Recovery {
       }
     };
     this.#each(prefixRange(keys.session(id).subarray(0, 9)), step, (now) => {
-      if (header === null) {
-        this.core.sessions.byId.delete(id);
-        done(null, now);
-        return;
-      }
-      const [lastHeard, lowest, key, agent] = header;
-      Object.assign(session, {
-        key,
-        agent,
-        lowest: Math.max(session.lowest, lowest),
-        lastHeard,
-        loaded: true,
-      } satisfies Partial<Session>);
-      done(session, now);
+      const waiting = this.#reading.get(id) ?? [];
+      this.#reading.delete(id);
+      const found = header !== null && !sessions.ending.has(id);
+      if (found) {
+        const [lastHeard, lowest, key, agent] = header as SessionRecord;
+        Object.assign(session, {
+          key,
+          agent,
+          lowest: Math.max(session.lowest, lowest),
+          lastHeard,
+          loaded: true,
+        } satisfies Partial<Session>);
+        sessions.byId.set(id, session);
+      } else sessions.end(session);
+      for (const done of waiting) done(found ? session : null, now);
     });
   }
 }

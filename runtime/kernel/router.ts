@@ -3,7 +3,8 @@
  *
  *   R1  A message is on at most one host at a time; it leaves that host by a verdict, a refusal, or the host's death.
  *   R2  Messages to one oid leave in the order in which they came.
- *   R3  In quarantine at most one message runs; one that waits for a service lets the next begin and is not company.
+ *   R3  In quarantine at most one message runs. One that waits for a service lets the next begin, unless either of them is to be alone;
+ *       its answer is held until that one waits or has ended.
  *   R4  A shard whose host is dead moves at once when another host lives, else its messages wait, bounded.
  */
 import { T, type Oid, type ServiceAnswer, type ToHost } from '../../protocol/index.js';
@@ -103,23 +104,21 @@ export class Router {
       if (this.#suspects.length > 0) this.needQuarantine();
       return;
     }
-    if (this.running(host) !== undefined) return;
-    const held = this.#heldAnswers.shift();
+    if (runningOn(host) !== undefined) return;
+    const [held] = this.#heldAnswers;
     if (held !== undefined) {
-      held.message.waitsForService = false;
-      this.send(host.id, held.answer);
+      this.#release(host, held.message);
       return;
     }
-    const next = this.#suspects.shift();
-    if (next === undefined) return;
-    if (next.state === 'done') this.pumpQuarantine(now);
-    else this.#run(host, next, now);
+    const [next] = this.#suspects;
+    if (next === undefined || (next.alone && host.messages.size > 0)) return;
+    this.#suspects.shift();
+    this.#run(host, next, now);
   }
 
-  /** The message that runs in quarantine now and does not merely wait for a service. */
-  running(host: HostState): Message | undefined {
-    for (const message of host.messages) if (!message.waitsForService) return message;
-    return undefined;
+  /** The message has asked a service: in quarantine it waits from now on, until an answer is sent to it. */
+  waits(message: Message): void {
+    message.waitsForService = message.host?.quarantine === true && !message.alone;
   }
 
   /** An answer of a service for a message: in quarantine it is held while another runs. */
@@ -132,11 +131,20 @@ export class Router {
     } else this.send(host.id, answer);
   }
 
+  /** All its answers at once: it may be waiting for each of them. */
+  #release(host: HostState, message: Message): void {
+    const held = this.#heldAnswers.filter((one) => one.message === message);
+    this.#heldAnswers = this.#heldAnswers.filter((one) => one.message !== message);
+    message.waitsForService = false;
+    for (const { answer } of held) this.send(host.id, answer);
+  }
+
   /** The message has left its host. */
   finished(message: Message, now: number): void {
     const host = message.host;
     message.state = 'done';
     if (host === null) return;
+    if (message.waitsForService) this.#heldAnswers = this.#heldAnswers.filter((one) => one.message !== message);
     host.messages.delete(message);
     message.host = null;
     if (host.quarantine) this.pumpQuarantine(now);
@@ -164,4 +172,10 @@ export class Router {
       message.recorded.length > 0 ? message.recorded : null,
     ]);
   }
+}
+
+/** The message that runs on a quarantine host now and does not merely wait for a service. */
+export function runningOn(host: HostState): Message | undefined {
+  for (const message of host.messages) if (!message.waitsForService) return message;
+  return undefined;
 }

@@ -6,11 +6,21 @@
  *   V2  A request that a grant's holder makes ends the grant: nobody waits for a model.
  *   V3  When the worker is gone its requests fail `UNAVAILABLE`, unrecorded.
  */
-import { pack, T, TelosError, type Content, type Service, type Served, type WireError } from '../../protocol/index.js';
+import {
+  pack,
+  T,
+  TelosError,
+  type Bytes,
+  type Content,
+  type Service,
+  type Served,
+  type WireError,
+} from '../../protocol/index.js';
 import { keys } from '../journal/index.js';
 import type { KernelCore } from './core.js';
 import type { Message } from './message.js';
 import type { HostId } from './ports.js';
+import { bytesWith, unsendable } from './room.js';
 import type { HostState } from './router.js';
 
 interface Request {
@@ -66,16 +76,29 @@ export class Services {
     }
     if (service === 'kernel') {
       this.own(message, op, args, (error, value, at) => {
-        if (error) this.#failed(request, error, at);
-        else this.#deliver(request, true, pack(value), at);
+        const body = pack(value);
+        const failed = error ?? unsendable(`the answer of ${op}`, body.length, this.core.config);
+        if (failed) this.#failed(request, failed, at);
+        // It shows what is accepted and not durable: the turn gets it when that can't be taken back any more.
+        else
+          this.core.groups.whenDurable(this.core.groups.acceptedSeq, () =>
+            this.#deliver(request, true, body, this.core.now),
+          );
       });
       return;
     }
     this.core.grants.end(message, now);
+    this.core.router.waits(message);
+    this.#begin(request, service, op, args, now);
+    this.core.router.pumpQuarantine(now);
+  }
+
+  #begin(request: Request, service: string, op: string, args: Bytes, now: number): void {
+    const { message, key } = request;
     const underWay = this.#find(message, key);
     if (underWay) {
       underWay.host = request.host;
-      underWay.hostRequest = hostRequest;
+      underWay.hostRequest = request.hostRequest;
       return;
     }
     const worker = [...this.#workers].find(([, services]) => services.includes(service))?.[0];
@@ -105,6 +128,14 @@ export class Services {
     }
     this.#requests.delete(id);
     if (message.state === 'done') return;
+    const bytes = bytesWith(message, key, body);
+    const tooLarge = unsendable(`${message.selector} with the answers of services to it`, bytes, this.core.config);
+    if (tooLarge) this.#record(request, false, pack(tooLarge.toWire() satisfies WireError), now);
+    else this.#record(request, ok, body, now);
+  }
+
+  #record(request: Request, ok: boolean, body: Content, now: number): void {
+    const { message, key } = request;
     message.recorded.push([key, ok, body]);
     this.core.groups.put(keys.recorded(message.session, message.no, key), [ok, body]);
     this.#deliver(request, ok, body, now);

@@ -4,7 +4,7 @@
  *   S1  A number has at most one message under way and at most one saved answer; a repeat joins the one or gets the other.
  *   S2  An answer that a turn wrote, and every error, is in the journal before it leaves; it is kept until the sender's lowest
  *       number passes it or the session ends.
- *   S3  Numbers below `lowest` are refused `EXPIRED`, never run.
+ *   S3  Numbers below `lowest`, and released ones, are refused `EXPIRED`, never run; nothing is kept for them.
  *   S4  What is under way for one session, and for all, is bounded in number and in bytes of arguments: past that `BUSY`.
  */
 import { TelosError, type Recorded, type SessionId } from '../../protocol/index.js';
@@ -20,7 +20,8 @@ export interface Session {
   /** 0: not connected. */
   peer: PeerId;
   lowest: number;
-  /** Wall time, ms since the epoch: it outlives the kernel. */
+  /** Numbers above it that the sender waits for no more: [first, last, first, last, …], ascending. */
+  released: readonly number[];
   /** Wall time, ms since the epoch: it outlives the kernel. */
   lastHeard: number;
   readonly replies: Map<number, SavedReply>;
@@ -42,6 +43,7 @@ export function newSession(id: SessionId, key: string, agent: string, lastHeard:
     rights: [],
     peer: 0,
     lowest: 1,
+    released: [],
     lastHeard,
     replies: new Map(),
     inFlight: new Map(),
@@ -62,6 +64,8 @@ export interface SessionLimits {
 
 export class Sessions {
   readonly byId = new Map<SessionId, Session>();
+  /** Their time is over, and the journal has them still. */
+  readonly ending = new Set<SessionId>();
   readonly #byPeer = new Map<PeerId, Session>();
   #inFlightBytes = 0;
 
@@ -139,8 +143,23 @@ export class Sessions {
     const reply = session.replies.get(no);
     if (reply !== undefined) return { kind: 'saved', reply };
     if (session.inFlight.has(no)) return { kind: 'joined' };
+    if (isReleased(session, no))
+      return {
+        kind: 'refused',
+        error: new TelosError('EXPIRED', `request ${no} of session ${session.id} was released by its sender`),
+      };
     const why = this.#full(session, bytes);
     return why === null ? { kind: 'new' } : { kind: 'refused', error: new TelosError('BUSY', why) };
+  }
+
+  /** The sender names all the numbers whose answers it has: they need not be kept, whatever older request is open still. */
+  release(session: Session, ranges: readonly number[], dropped: (no: number) => void): void {
+    session.released = ranges.slice(0, 2 * (this.limits.window + 1));
+    for (const reply of session.replies.values()) {
+      if (!isReleased(session, reply.no)) continue;
+      this.replies.drop(reply);
+      if (reply.persisted) dropped(reply.no);
+    }
   }
 
   /** Why no more of it may be under way now, with the limit; null when it may. */
@@ -171,4 +190,18 @@ export class Sessions {
     } else for (const reply of replies.values()) if (reply.no < lowest) drop(reply);
     session.lowest = lowest;
   }
+}
+
+/** Does its sender wait for this number no more? */
+export const isPassed = (session: Session, no: number): boolean => no < session.lowest || isReleased(session, no);
+
+function isReleased({ released }: Session, no: number): boolean {
+  let low = 0;
+  let high = released.length / 2;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((released[2 * middle + 1] as number) < no) low = middle + 1;
+    else high = middle;
+  }
+  return 2 * low < released.length && (released[2 * low] as number) <= no;
 }

@@ -169,6 +169,7 @@ test('a session that said goodbye is refused EXPIRED, also after a restart', asy
   w.kernel.clientGoodbye(1, w.now);
   await w.settle();
   w.kernel.clientJoined(2, { session, key: 'key', rights: [], agent: 'test' }, w.now);
+  await w.settle();
   await w.restart();
   w.kernel.clientJoined(3, { session, key: 'key', rights: [], agent: 'test' }, w.now);
   await w.settle();

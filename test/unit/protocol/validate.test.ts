@@ -22,17 +22,18 @@ const GOOD: [string, (env: unknown) => unknown, unknown[]][] = [
   ['CREDIT', checkFromClient, [T.CREDIT, 1, 100]],
   ['UNSUBSCRIBE', checkFromClient, [T.UNSUBSCRIBE, 1]],
   ['QUERY', checkFromClient, [T.QUERY, 2, 1, 1000, 'status', bytes]],
+  ['RELEASE', checkFromClient, [T.RELEASE, [2, 5, 7, 7, 9, 12]]],
   ['ANSWER', checkToClient, [T.ANSWER, 1, bytes, 7]],
   ['ERROR', checkToClient, [T.ERROR, 1, error]],
   ['PARTIAL', checkToClient, [T.PARTIAL, 1, 1, 'text']],
   ['NOTICE', checkToClient, [T.NOTICE, 1, 1, 7, 1000, ['#1', ['a', 'b'], '#2', []]]],
+  ['UNSUBSCRIBED', checkToClient, [T.UNSUBSCRIBED, 1, error]],
   ['RUN', checkToHost, [T.RUN, 1, 1, 'bob', '#1', 0, 'greet', bytes, 1, 1, 0, '', null]],
   ['LOAD', checkFromHost, [T.LOAD, 1, ['#1'], ['bob']]],
   ['COMMIT', checkFromHost, [T.COMMIT, 2 ** 33 + 1, 2 ** 32 + 1, 1, bytes]],
   ['DROPPED', checkFromHost, [T.DROPPED, ['#1']]],
   ['GRANT_REQUEST', checkFromHost, [T.GRANT_REQUEST, 0, 1, ['#1', '=bob']]],
   ['SERVICE', checkFromHost, [T.SERVICE, 1, 0, 1, 'key', 'mind', 'infer', bytes]],
-  ['WAITING', checkFromHost, [T.WAITING, 0, 1, true]],
   ['HOST_PARTIAL', checkFromHost, [T.HOST_PARTIAL, 0, 1, 1, null]],
   ['DECLINED', checkFromHost, [T.DECLINED, 0, 1, error]],
   ['HOST_STATS', checkFromHost, [T.HOST_STATS, { turns: 1 }]],
@@ -43,6 +44,13 @@ const GOOD: [string, (env: unknown) => unknown, unknown[]][] = [
 ];
 
 const malformed = expect.objectContaining({ code: 'MALFORMED' }) as Error;
+
+test.each([[[1]], [[0, 1]], [[5, 4]], [[1, 3, 3, 5]], [[7, 9, 1, 2]], [[1.5, 2]], [['1', '2']]])(
+  'RELEASE of %j is refused',
+  (ranges) => {
+    expect(() => checkFromClient([T.RELEASE, ranges])).toThrow(malformed);
+  },
+);
 
 describe.each(GOOD)('%s', (name, check, good) => {
   test('passes-unchanged', () => {
