@@ -3,6 +3,7 @@
  * A booking moves flights from one airport to another and is one turn over three or four objects, which live on different hosts.
  */
 import type { Image } from '../../clients/library/index.js';
+import { TelosError } from '../../protocol/index.js';
 import type { Airport, Totals } from './data.js';
 
 export interface Account {
@@ -44,20 +45,59 @@ export const SUM = `async (accounts) => {
 export const nameOf = (iata: string): string => `airport_${iata}`;
 export const regionOf = (state: string): string => `state_${state.replace(/[^A-Za-z0-9]/g, '') || 'none'}`;
 
+/** A slot of the prototypes, by which a later run knows its own. */
+const MARK = 'flights of 2008';
+const NOTHING: Totals = { departed: 0, arrived: 0, routes: 0 };
+
+/** An account, and what stands in it from earlier runs. */
+export interface Opened {
+  readonly account: Account;
+  readonly before: Totals;
+}
+
+function isTaken(error: unknown): true {
+  if (error instanceof TelosError && error.code === 'NAME_TAKEN') return true;
+  throw error;
+}
+
+/** The prototype of this name: a new one, or that of an earlier run. @throws TelosError NAME_TAKEN for an object of somebody else */
+async function prototype(image: Image, name: string, slots: object): Promise<Account> {
+  const made = await image
+    .actor<Account>('genesis')
+    .clone({ name, ledger: MARK, ...slots })
+    .catch(isTaken);
+  if (made !== true) return made;
+  const mark: unknown = await image.send(name, 'ledger').catch(() => null);
+  if (mark === MARK) return image.actor<Account>(name);
+  throw new TelosError('NAME_TAKEN', `the image has an object ${name} that is not of the ledger`, {
+    remedy: 'name another image with --image',
+  });
+}
+
 export async function makePrototypes(image: Image): Promise<{ airport: Account; region: Account }> {
-  const genesis = image.actor<Account>('genesis');
-  const airport = await genesis.clone({ name: 'airport', departed: 0, arrived: 0, routes: 0, balance: 0 });
+  const airport = await prototype(image, 'airport', { departed: 0, arrived: 0, routes: 0, balance: 0 });
   await airport.setMethod('book', BOOK);
   await airport.setMethod('receive', RECEIVE);
   await airport.setMethod('totals', TOTALS);
-  const region = await genesis.clone({ name: 'region', departed: 0, bookings: 0 });
+  const region = await prototype(image, 'region', { departed: 0, bookings: 0 });
   await region.setMethod('tally', TALLY);
   return { airport, region };
 }
 
 /** Own counters from the start, so that no account reads the prototype's. */
-export function openAccount(prototype: Account, airport: Airport, region: Account): Promise<Account> {
+export async function openAccount(image: Image, parent: Account, airport: Airport, region: Account): Promise<Opened> {
   const { iata, name: title, city, state, latitude, longitude } = airport;
   const counters = { departed: 0, arrived: 0, routes: 0, balance: 0 };
-  return prototype.clone({ name: nameOf(iata), iata, title, city, state, latitude, longitude, region, ...counters });
+  const slots = { iata, title, city, state, latitude, longitude, region, ...counters };
+  const made = await parent.clone({ name: nameOf(iata), ...slots }).catch(isTaken);
+  if (made !== true) return { account: made, before: NOTHING };
+  const account = image.actor<Account>(nameOf(iata));
+  return { account, before: await account.totals() };
+}
+
+export async function openRegion(image: Image, parent: Account, name: string): Promise<Opened> {
+  const made = await parent.clone({ name, departed: 0, bookings: 0 }).catch(isTaken);
+  if (made !== true) return { account: made, before: NOTHING };
+  const account = image.actor<Account>(name);
+  return { account, before: { ...NOTHING, departed: await account.departed() } };
 }

@@ -10,7 +10,17 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Presets, SingleBar } from 'cli-progress';
 import { connect, type Image } from '../../clients/library/index.js';
-import { SUM, makePrototypes, nameOf, openAccount, regionOf, type Account } from './accounts.js';
+import { TelosError } from '../../protocol/index.js';
+import {
+  SUM,
+  makePrototypes,
+  nameOf,
+  openAccount,
+  openRegion,
+  regionOf,
+  type Account,
+  type Opened,
+} from './accounts.js';
 import { readAirports, readRoutes, totalsOf, type Airport, type Route, type Totals } from './data.js';
 import { start, verify, type Running } from './runtime.js';
 
@@ -52,22 +62,23 @@ async function each<T>(
 }
 
 interface Accounts {
-  readonly airports: Map<string, Account>;
-  readonly regions: Map<string, Account>;
+  readonly airports: Map<string, Opened>;
+  readonly regions: Map<string, Opened>;
 }
 
 async function importAirports(image: Image, airports: readonly Airport[]): Promise<Accounts> {
   const prototypes = await makePrototypes(image);
-  const regions = new Map<string, Account>();
-  for (const name of new Set(airports.map(({ state }) => regionOf(state)))) {
-    regions.set(name, await prototypes.region.clone({ name, departed: 0, bookings: 0 }));
-  }
-  const accounts = new Map<string, Account>();
+  const regions = new Map<string, Opened>();
+  for (const name of new Set(airports.map(({ state }) => regionOf(state))))
+    regions.set(name, await openRegion(image, prototypes.region, name));
+  const accounts = new Map<string, Opened>();
   const rate = await each('airports', airports, async (airport) => {
-    const region = regions.get(regionOf(airport.state)) as Account;
-    accounts.set(airport.iata, await openAccount(prototypes.airport, airport, region));
+    const { account: region } = regions.get(regionOf(airport.state)) as Opened;
+    accounts.set(airport.iata, await openAccount(image, prototypes.airport, airport, region));
   });
   say(`${accounts.size} airports in ${regions.size} states imported, ${Math.round(rate)}/s`);
+  const booked = [...accounts.values()].reduce((sum, { before }) => sum + before.departed, 0);
+  if (booked > 0) say(`an earlier run has left ${booked} flights in these accounts: what is booked now comes on top`);
   return { airports: accounts, regions };
 }
 
@@ -82,18 +93,19 @@ function killHost(running: Running): void {
 /** Books every route. Answers what went wrong. */
 async function book(
   image: Image,
-  accounts: Map<string, Account>,
+  accounts: Map<string, Opened>,
   routes: readonly Route[],
   onHalf: () => void,
 ): Promise<string[]> {
   const used = new Set(routes.flatMap(({ origin, destination }) => [origin, destination]));
-  const all = [...used].map((iata) => accounts.get(iata));
+  const at = (iata: string): Account => (accounts.get(iata) as Opened).account;
+  const all = [...used].map(at);
   const differences: string[] = [];
   let longest = 0;
   const rate = await each('bookings', routes, async ({ origin, destination, flights }, index) => {
     if (index === Math.floor(routes.length / 2)) onHalf();
     const begun = performance.now();
-    await (accounts.get(origin) as Account).book(accounts.get(destination) as Account, flights);
+    await at(origin).book(at(destination), flights);
     longest = Math.max(longest, performance.now() - begun);
     if (index % AUDIT_EVERY !== AUDIT_EVERY - 1) return;
     const sum = (await image.turn(SUM, all)) as number;
@@ -104,16 +116,18 @@ async function book(
   return differences;
 }
 
-/** Every account against the file. Answers what differs. */
-async function compare(accounts: Map<string, Account>, expected: Map<string, Totals>): Promise<string[]> {
+/** Every account against the file, without what earlier runs have booked. Answers what differs. */
+async function compare(accounts: Map<string, Opened>, expected: Map<string, Totals>): Promise<string[]> {
   const differences: string[] = [];
   const sums = { departed: 0, arrived: 0, routes: 0, balance: 0 };
   await each('checking', [...expected], async ([iata, wanted]) => {
-    const found = await (accounts.get(iata) as Account).totals();
+    const { account, before } = accounts.get(iata) as Opened;
+    const found = await account.totals();
     for (const field of ['departed', 'arrived', 'routes'] as const) {
-      if (found[field] !== wanted[field])
-        differences.push(`${nameOf(iata)}.${field} is ${found[field]}, the file says ${wanted[field]}`);
-      sums[field] += found[field];
+      const booked = found[field] - before[field];
+      if (booked !== wanted[field])
+        differences.push(`${nameOf(iata)}.${field} grew by ${booked}, the file says ${wanted[field]}`);
+      sums[field] += booked;
     }
     sums.balance += found.balance;
   });
@@ -124,18 +138,18 @@ async function compare(accounts: Map<string, Account>, expected: Map<string, Tot
 
 /** The accounts of the states: three objects wide was each booking, so these have to agree as well. */
 async function compareRegions(
-  regions: Map<string, Account>,
+  regions: Map<string, Opened>,
   airports: readonly Airport[],
   expected: Map<string, Totals>,
 ): Promise<string[]> {
   const differences: string[] = [];
-  for (const [name, region] of regions) {
+  for (const [name, { account, before }] of regions) {
     const own = airports
       .filter(({ state }) => regionOf(state) === name)
       .map(({ iata }) => expected.get(iata) as Totals);
     const wanted = own.reduce((sum, { departed }) => sum + departed, 0);
-    const found = await region.departed();
-    if (found !== wanted) differences.push(`${name}.departed is ${found}, the file says ${wanted}`);
+    const booked = (await account.departed()) - before.departed;
+    if (booked !== wanted) differences.push(`${name}.departed grew by ${booked}, the file says ${wanted}`);
   }
   return differences;
 }
@@ -171,11 +185,23 @@ const { values } = parseArgs({
   },
 });
 const dir = values.image ?? mkdtempSync(join(tmpdir(), 'telos-ledger-'));
-const differences = await run(dir, Number(values.hosts), !values['no-kill']);
-const audit = verify(dir);
-say(`telos verify: ${audit.text.split('\n').at(-1) ?? ''}`);
-if (!audit.ok) differences.push('telos verify found damage');
-for (const line of differences.slice(0, 20)) say(`MISMATCH ${line}`);
-say(differences.length === 0 ? 'the ledger agrees with the file' : `${differences.length} differences`);
-if (values.image === undefined) rmSync(dir, { recursive: true, force: true });
-process.exitCode = differences.length === 0 ? 0 : 1;
+
+async function main(): Promise<number> {
+  const differences = await run(dir, Number(values.hosts), !values['no-kill']);
+  const audit = verify(dir);
+  say(`telos verify: ${audit.text.split('\n').at(-1) ?? ''}`);
+  if (!audit.ok) differences.push('telos verify found damage');
+  for (const line of differences.slice(0, 20)) say(`MISMATCH ${line}`);
+  say(differences.length === 0 ? 'the ledger agrees with the file' : `${differences.length} differences`);
+  return differences.length === 0 ? 0 : 1;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  const known = error instanceof TelosError;
+  process.stderr.write(known ? `${error.toDisplay()}\n  ${error.remedy}\n` : `${String(error)}\n`);
+  process.exitCode = 1;
+} finally {
+  if (values.image === undefined) rmSync(dir, { recursive: true, force: true });
+}
