@@ -71,6 +71,7 @@ async function linkServer(): Promise<void> {
       },
       lost: () => process.exit(0),
       goodbye: () => process.exit(0),
+      unsent: (_peer, _envelope, error) => console.error(error.message),
       log,
     },
   );
@@ -115,6 +116,7 @@ async function linkClient(announced: string): Promise<number> {
         },
         lost: (why) => console.error(why),
         refused: (error) => console.error(error),
+        unsent: (_envelope, error) => console.error(error.message),
         log,
       },
     );

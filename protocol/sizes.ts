@@ -2,7 +2,7 @@
  * What things take in a frame, at most: known before they are written, so that what is put together fits. Texts that are short are counted at
  * three bytes a character, which is cheaper than to look.
  */
-import type { Content, ObjectState, SlotChange } from './envelope.js';
+import type { Content, SlotChange } from './envelope.js';
 
 /** Type and length of a text or byte string, or a number with its type. */
 const HEADER = 5;
@@ -24,12 +24,10 @@ export const slotBytes = (slot: string, content: Content): number =>
 /** What an object takes beside its slots. */
 export const OBJECT_BYTES = 256;
 
-export function objectBytes([, , , rows]: ObjectState): number {
-  let bytes = OBJECT_BYTES;
-  if (rows !== null)
-    for (let i = 0; i < rows.length; i += 4) bytes += slotBytes(rows[i] as string, rows[i + 3] as Content);
-  return bytes;
-}
-
 /** [slot, attempt, version, removed, content] */
 export const changeBytes = ([slot, , , , content]: SlotChange): number => slotBytes(slot, content) + 2;
+
+const MOST_ROOM = 64 * 1024;
+
+/** The largest body that surely fits into a frame with all the rest of its envelope. */
+export const largestBody = (maxFrameBytes: number): number => maxFrameBytes - Math.min(MOST_ROOM, maxFrameBytes / 8);

@@ -141,6 +141,7 @@ export class KernelProcess {
       work: (peer, envelopes) => peers.work(peer, envelopes),
       lost: (peer, why) => peers.lost(peer, why),
       goodbye: (peer) => peers.goodbye(peer),
+      unsent: (peer, envelope, error) => peers.unsent(peer, envelope, error),
       log: (level, event, data) => peers.log(level, event, data),
     };
   }

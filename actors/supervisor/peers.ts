@@ -8,10 +8,14 @@ import {
   checkFromClient,
   checkFromHost,
   checkFromService,
+  T,
   TelosError,
+  type Envelope,
   type Hello,
   type LinkServerHandlers,
   type PeerId,
+  type ToClient,
+  type ToHost,
 } from '../../protocol/index.js';
 import type { Kernel } from '../../runtime/kernel/index.js';
 import type { Log } from '../../runtime/process/index.js';
@@ -83,6 +87,19 @@ export class Peers implements LinkServerHandlers {
   /** The link has no room for this client any more, or it is not wanted. */
   forget(id: PeerId): void {
     this.lost(id, 'dropped');
+  }
+
+  /** Whoever waits for it is told; a worker that can't go on without it is started anew. */
+  unsent(id: PeerId, envelope: Envelope, error: TelosError): void {
+    const peer = this.#peers.get(id);
+    if (peer === undefined) return;
+    const { kernel, workers } = this.options;
+    this.#inKernel((now) => {
+      if (peer.kind === 'client') kernel.unsentToClient(id, envelope as ToClient, error, now);
+      else if (peer.kind === 'host') {
+        if (!kernel.unsentToHost(peer.life, envelope as ToHost, error, now)) workers.condemn(peer.life, error.message);
+      } else if (envelope[0] === T.SERVE) kernel.unsentToService(envelope, error, now);
+    });
   }
 
   log(level: 'info' | 'warn' | 'error', event: string, data: object): void {

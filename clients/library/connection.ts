@@ -8,6 +8,7 @@
 import {
   MAGIC,
   PROTOCOL_VERSION,
+  T,
   TelosError,
   checkToClient,
   type Envelope,
@@ -31,6 +32,7 @@ export interface LinkHandlers {
   work(envelopes: unknown[]): void;
   lost(why: string): void;
   refused(error: WireError): void;
+  unsent(envelope: Envelope, error: TelosError): void;
   log(level: 'info' | 'warn' | 'error', event: string, data: object): void;
 }
 
@@ -126,6 +128,7 @@ export class Connection {
         work: guard((envelopes) => this.onWork(envelopes)),
         lost: guard((why) => this.onLost(why)),
         refused: guard((error) => this.onRefused(error)),
+        unsent: guard((envelope, error) => this.onUnsent(envelope, error)),
         log: (level, event) => level === 'info' || this.options.log?.(`${level}: ${event}`),
       },
       () => this.hello(),
@@ -172,6 +175,12 @@ export class Connection {
       this.options.log?.(TelosError.from(error).toDisplay());
       return null;
     }
+  }
+
+  /** Fits no frame: its request fails as if the kernel had said so. */
+  private onUnsent(envelope: Envelope, error: TelosError): void {
+    if (envelope[0] === T.ASK || envelope[0] === T.QUERY)
+      this.session.onEnvelope([T.ERROR, envelope[1], error.toWire()], this.now());
   }
 
   private onLost(why: string): void {

@@ -52,9 +52,10 @@ export class LinkClient {
     private readonly handlers: LinkClientHandlers,
   ) {
     this.link = new ClientLink(options, options.reconnect ?? RECONNECT[options.kind], Math.random, performance.now());
-    this.lane = new Lane(options.laneLimit, options.maxFrameBytes, (envelope) =>
-      handlers.log('error', 'link.envelope-too-large', { type: envelope[0], maxFrameBytes: this.lane.maxFrameBytes }),
-    );
+    this.lane = new Lane(options.laneLimit, options.maxFrameBytes, (envelope, error) => {
+      handlers.log('error', 'link.envelope-too-large', { message: error.message });
+      handlers.unsent(envelope, error);
+    });
   }
 
   get connected(): boolean {

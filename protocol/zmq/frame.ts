@@ -2,13 +2,14 @@
  * The parts of the ZeroMQ messages of a link, and the queue of what is to be sent to one peer.
  *
  *   F1  envelopes leave in the order in which they were queued, those of the control lane before all others.
- *   F2  no frame is larger than `maxFrameBytes`; an envelope that would be alone over it is dropped and told to `tooLarge`.
+ *   F2  no frame is larger than `maxFrameBytes`; an envelope that would be alone over it is handed back to `unsent`, in a microtask of its own:
+ *       whoever sent it has to tell those who wait for it.
  *   F3  the writer's room is never used twice: ZeroMQ sends from it without a copy.
  */
 import { pack } from '../codec.js';
 import { SIGNAL, type Hello, type Signal, type Welcome } from '../frames.js';
 import type { Envelope } from '../envelope.js';
-import type { WireError } from '../errors.js';
+import { TelosError, type WireError } from '../errors.js';
 import { Writer } from '../writer.js';
 
 const signal = (value: Signal): Buffer => Buffer.from([value]);
@@ -80,7 +81,7 @@ export class Lane {
   constructor(
     private readonly limit: number,
     public maxFrameBytes: number,
-    private readonly tooLarge: (envelope: Envelope) => void,
+    private readonly unsent: (envelope: Envelope, error: TelosError) => void,
   ) {}
 
   get length(): number {
@@ -132,13 +133,23 @@ export class Lane {
       writer.any(envelope);
       if (writer.length <= this.maxFrameBytes) count++;
       else {
+        const bytes = writer.length - length;
         writer.rollback(length);
         if (count > 0) return count;
-        this.tooLarge(envelope);
+        this.handBack(envelope, bytes);
       }
       queue.shift();
     }
     return count;
+  }
+
+  private handBack(envelope: Envelope, bytes: number): void {
+    const error = new TelosError(
+      'TOO_LARGE',
+      `an envelope of type ${envelope[0]} takes ${bytes} bytes; link.max_frame_bytes is ${this.maxFrameBytes}`,
+      { remedy: 'send less at once, or raise link.max_frame_bytes in the configuration' },
+    );
+    queueMicrotask(() => this.unsent(envelope, error));
   }
 }
 

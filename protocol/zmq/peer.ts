@@ -1,8 +1,7 @@
 /** One connection at the server: its state, its lease, and what waits to be sent to it, in order. */
 import { Lease } from '../link.js';
-import type { Envelope } from '../envelope.js';
 import { heartbeatFrame, Lane, SIGNAL_PART, type Parts } from './frame.js';
-import type { LinkLog, LinkServerOptions, PeerId } from './types.js';
+import type { LinkServerHandlers, LinkServerOptions, PeerId } from './types.js';
 
 /** unknown: has not greeted. greeted: waits for welcome or refuse. shut: refused, dropped or lost. */
 export type PeerState = 'unknown' | 'greeted' | 'up' | 'shut';
@@ -28,16 +27,13 @@ export class Peer {
     readonly key: string,
     private readonly options: LinkServerOptions,
     now: number,
-    log: LinkLog,
+    handlers: Pick<LinkServerHandlers, 'log' | 'unsent'>,
   ) {
     this.lease = new Lease(options, now);
-    this.lane = new Lane(options.laneLimit, options.maxFrameBytes, (envelope: Envelope) =>
-      log('error', 'link.envelope-too-large', {
-        peer: this.id,
-        type: envelope[0],
-        maxFrameBytes: options.maxFrameBytes,
-      }),
-    );
+    this.lane = new Lane(options.laneLimit, options.maxFrameBytes, (envelope, error) => {
+      handlers.log('error', 'link.envelope-too-large', { peer: this.id, message: error.message });
+      if (this.state === 'up') handlers.unsent(this.id, envelope, error);
+    });
   }
 
   greet(id: PeerId, now: number): void {

@@ -17,6 +17,7 @@ import { SIGNAL, type Hello, type Welcome } from '../frames.js';
 import type { Envelope } from '../envelope.js';
 import { readyFrame, refusedFrame } from './frame.js';
 import { Peer } from './peer.js';
+import { Proven } from './proven.js';
 import { Sender } from './sender.js';
 import { closeDomain, openDomain } from './zap.js';
 import { zmq } from './zeromq.js';
@@ -34,8 +35,6 @@ export class LinkServer {
   /** By routing id, as latin1. */
   private readonly connections = new Map<string, Peer>();
   private readonly peers = new Map<PeerId, Peer>();
-  /** CURVE keys that the handshake let in. */
-  private readonly proven = new Set<string>();
   private readonly sender: Sender;
   private readonly judge: Judge;
   private readonly timers = new Set<NodeJS.Timeout>();
@@ -48,17 +47,18 @@ export class LinkServer {
     private readonly handlers: LinkServerHandlers,
     private readonly socket: Router,
     private readonly domain: string | undefined,
+    private readonly proven: Proven,
     readonly endpoint: string,
   ) {
     this.judge = new Judge(options, performance.now());
-    this.sender = new Sender(socket, (peer) => this.gone(peer, 'its connection broke'), handlers.log);
+    this.sender = new Sender(socket, (peer) => this.broken(peer), handlers.log);
     this.timers.add(setInterval(() => this.tick(performance.now()), tickEveryMs(options)));
   }
 
   /** @throws TelosError PORT_IN_USE, BAD_ARGUMENT (an endpoint that can not be bound) */
   static async bind(options: LinkServerOptions, handlers: LinkServerHandlers): Promise<LinkServer> {
-    const admitted: { key?: (key: string) => void } = {};
-    const domain = options.curve === null ? undefined : await openDomain((key) => admit(options, key, admitted.key));
+    const proven = new Proven((key) => options.admit(key));
+    const domain = options.curve === null ? undefined : await openDomain((key) => admit(options, key, proven));
     const socket = new (zmq().Router)(socketOptions(options, domain));
     const events = socket.events;
     try {
@@ -68,8 +68,7 @@ export class LinkServer {
       if (domain !== undefined) closeDomain(domain);
       throw bindError(options.endpoint, cause);
     }
-    const server = new LinkServer(options, handlers, socket, domain, socket.lastEndpoint ?? options.endpoint);
-    admitted.key = (key) => server.proven.add(key);
+    const server = new LinkServer(options, handlers, socket, domain, proven, socket.lastEndpoint ?? options.endpoint);
     void server.watch(events);
     void server.receive();
     return server;
@@ -161,7 +160,7 @@ export class LinkServer {
     const now = performance.now();
     let peer = this.connections.get(key);
     if (peer === undefined) {
-      peer = new Peer(routing, key, this.options, now, this.handlers.log);
+      peer = new Peer(routing, key, this.options, now, this.handlers);
       this.connections.set(key, peer);
     }
     try {
@@ -207,6 +206,7 @@ export class LinkServer {
     if (this.options.curve !== null && !this.proven.has(key)) {
       throw new TelosError('UNAUTHORIZED', `the key ${JSON.stringify(hello[4])} has connected nowhere`);
     }
+    this.proven.greeted(peer, key);
     peer.announced = true;
     this.handlers.hello(peer.id, hello, key);
   }
@@ -232,6 +232,7 @@ export class LinkServer {
   private goodbye(peer: Peer): void {
     const { id, announced } = peer;
     this.forget(peer);
+    this.proven.over(peer);
     peer.shut(performance.now());
     if (announced) this.handlers.goodbye(id);
   }
@@ -284,6 +285,11 @@ export class LinkServer {
     this.connections.delete(peer.key);
   }
 
+  private broken(peer: Peer): void {
+    this.proven.over(peer);
+    this.gone(peer, 'its connection broke');
+  }
+
   private tick(now: number): void {
     const late = this.judge.tick(now);
     for (const peer of this.connections.values()) {
@@ -331,9 +337,9 @@ export class LinkServer {
   }
 }
 
-function admit(options: LinkServerOptions, key: string, proven: ((key: string) => void) | undefined): boolean {
+function admit(options: LinkServerOptions, key: string, proven: Proven): boolean {
   if (!options.admit(key)) return false;
-  proven?.(key);
+  proven.connected(key);
   return true;
 }
 

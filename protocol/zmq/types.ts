@@ -1,7 +1,8 @@
 /** What the two ends of a link take and call. */
+import type { Envelope } from '../envelope.js';
 import type { Hello, Welcome } from '../frames.js';
 import type { LinkKind, ReconnectTimes } from '../link.js';
-import type { WireError } from '../errors.js';
+import type { TelosError, WireError } from '../errors.js';
 
 /** Fresh for each greeting of a peer. */
 export type PeerId = number;
@@ -9,13 +10,15 @@ export type LogLevel = 'info' | 'warn' | 'error';
 export type LinkLog = (level: LogLevel, event: string, data: object) => void;
 
 export interface LinkServerHandlers {
-  /** A peer greets; `remoteKey` is the CURVE key that it proved to have ('' without CURVE). Answer with welcome or refuse. */
+  /** A peer greets; `remoteKey` is the CURVE key that it names and that a connection proved to have ('' without CURVE). Answer with welcome or refuse. */
   hello(peer: PeerId, hello: Hello, remoteKey: string): void;
   /** Undecoded by type: check each with validate.ts. Byte strings are views on the frame. */
   work(peer: PeerId, envelopes: unknown[]): void;
   /** The peer fell silent, broke the protocol, or greeted anew under a new PeerId. */
   lost(peer: PeerId, why: string): void;
   goodbye(peer: PeerId): void;
+  /** An envelope to this peer fits no frame and was not sent: whoever waits for it has to be told. */
+  unsent(peer: PeerId, envelope: Envelope, error: TelosError): void;
   log: LinkLog;
 }
 
@@ -39,6 +42,8 @@ export interface LinkClientHandlers {
   lost(why: string): void;
   /** The kernel refuses this peer. It is tried again, at the longest back-off. */
   refused(error: WireError): void;
+  /** An envelope fits no frame and was not sent: whoever waits for it has to be told. */
+  unsent(envelope: Envelope, error: TelosError): void;
   log: LinkLog;
 }
 

@@ -1,12 +1,18 @@
 /**
  * Owns: what this host holds of objects and names, in order of use. Doesn't own: what is true (the kernel), who waits for what (loader.ts).
  *
- *   O1  At most `limit` objects, the least used evicted first; one that a running turn looks at stays.
+ *   O1  At most `objects` objects of together `bytes` bytes, the least used evicted first; one that a running turn looks at stays.
  *   O2  Who evicts is told, so that the kernel is: it sends changes only for what is held.
  *   O3  Names are kept in two generations: the older one is forgotten when the younger one is full.
  */
 import type { Attempt, NameState, Oid } from '../../protocol/index.js';
 import type { CachedObject } from '../turn/index.js';
+
+export interface CacheLimits {
+  readonly objects: number;
+  /** By estimate (CachedObject.memory). */
+  readonly bytes: number;
+}
 
 export class ObjectCache {
   readonly #objects = new Map<Oid, CachedObject>();
@@ -15,14 +21,19 @@ export class ObjectCache {
   #oldest: CachedObject | null = null;
   #young = new Map<string, NameState>();
   #old = new Map<string, NameState>();
+  #bytes = 0;
 
   constructor(
-    private readonly limit: number,
+    private readonly limits: CacheLimits,
     private readonly evicted: (oid: Oid) => void,
   ) {}
 
   get size(): number {
     return this.#objects.size;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** For use: undefined when it is not held, or has to be loaded anew. */
@@ -43,10 +54,25 @@ export class ObjectCache {
 
   put(object: CachedObject): void {
     const known = this.#objects.get(object.oid);
-    if (known !== undefined) this.#unlink(known);
+    if (known !== undefined) {
+      this.#unlink(known);
+      this.#uncount(known);
+    }
     this.#objects.set(object.oid, object);
     this.#link(object);
-    if (this.#objects.size > this.limit) this.#evict();
+    this.resized(object);
+  }
+
+  /** An object that is held may have another size now. */
+  resized(object: CachedObject): void {
+    this.#bytes += object.memory - object.counted;
+    object.counted = object.memory;
+    if (this.#objects.size > this.limits.objects || this.#bytes > this.limits.bytes) this.#evict();
+  }
+
+  #uncount(object: CachedObject): void {
+    this.#bytes -= object.counted;
+    object.counted = 0;
   }
 
   /** Forgets it; the kernel still thinks that it is held, which does no harm. */
@@ -54,21 +80,28 @@ export class ObjectCache {
     const object = this.#objects.get(oid);
     if (object === undefined) return;
     this.#unlink(object);
+    this.#uncount(object);
     this.#objects.delete(oid);
   }
 
   clear(): void {
     this.#objects.clear();
+    this.#bytes = 0;
     this.#newest = this.#oldest = null;
     this.#young.clear();
     this.#old.clear();
   }
 
   #evict(): void {
-    for (let object = this.#oldest; object !== null && this.#objects.size > this.limit; object = object.newer) {
-      if (object.pins > 0) continue;
-      this.drop(object.oid);
-      this.evicted(object.oid);
+    const { objects, bytes } = this.limits;
+    let object = this.#oldest;
+    while (object !== null && (this.#objects.size > objects || this.#bytes > bytes)) {
+      const { newer } = object;
+      if (object.pins === 0 && object !== this.#newest) {
+        this.drop(object.oid);
+        this.evicted(object.oid);
+      }
+      object = newer;
     }
   }
 
@@ -95,7 +128,7 @@ export class ObjectCache {
   }
 
   putName(name: string, oid: Oid | null, attempt: Attempt): void {
-    if (this.#young.size >= this.limit) {
+    if (this.#young.size >= this.limits.objects) {
       this.#old = this.#young;
       this.#young = new Map();
     }

@@ -59,7 +59,9 @@ export class Commits<J> {
     for (const oid of creates) this.cache.put(created(oid, attempt));
     for (const { oid, slot, content } of slots) {
       const object = this.cache.peek(oid);
-      if (object !== undefined) write(object, slot, content, attempt);
+      if (object === undefined) continue;
+      write(object, slot, content, attempt);
+      this.cache.resized(object);
     }
     for (const [name, oid] of names) this.#applyName(name, oid, attempt);
   }
@@ -138,6 +140,7 @@ export class Commits<J> {
     }
     object.shape = shape;
     object.parents = parents;
+    this.cache.resized(object);
   }
 
   named(name: string, oid: Oid | null, attempt: Attempt): void {

@@ -68,6 +68,7 @@ export class HostProcess {
         work: (envelopes) => this.#work(envelopes),
         lost: (why) => this.end(1, `link lost: ${why}`),
         refused: (error) => this.end(1, `refused: ${error[0]} ${error[2]}`),
+        unsent: (envelope, error) => this.#host.unsent(envelope as FromHost, error),
         log: (level, event, data) => this.#log(level, event, data as Record<string, unknown>),
       },
     );
@@ -82,10 +83,7 @@ export class HostProcess {
     });
     process.on('rejectionHandled', (promise) => this.#host.rejectionHandled(promise));
     this.#link.open();
-    setInterval(
-      () => this.#send([T.HOST_STATS, { ...this.#host.stats(), rss: process.memoryUsage.rss() }]),
-      STATS_MS,
-    ).unref();
+    setInterval(() => this.#tellStats(), STATS_MS).unref();
   }
 
   #hello(): Hello {
@@ -115,9 +113,18 @@ export class HostProcess {
     this.#host.stop(() => this.end(0, 'stopped in order'));
   }
 
+  /** Not worth a place among those that wait. */
+  #tellStats(): void {
+    if (this.#waiting.length === 0)
+      this.#link.send([T.HOST_STATS, { ...this.#host.stats(), rss: process.memoryUsage.rss() }]);
+  }
+
   #send(envelope: FromHost): void {
     if (this.#waiting.length === 0 && this.#link.send(envelope)) return;
-    if (!this.#link.connected) return;
+    if (!this.#link.connected || this.#ending) return;
+    const most = this.worker.config.link.laneEnvelopes;
+    if (this.#waiting.length >= most)
+      this.end(1, `${most} envelopes wait for room in a full lane (link.lane_envelopes): the kernel takes nothing`);
     this.#waiting.push(envelope);
     if (this.#waiting.length === 1) setTimeout(() => this.#resend(), RESEND_MS);
   }

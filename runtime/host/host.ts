@@ -10,11 +10,15 @@
  *   H5  Mailboxes are bounded: past the bound BUSY, and nothing has happened.
  */
 import {
+  largestBody,
   makeAttempt,
+  pack,
   T,
   TelosError,
   VERDICT,
   writePlain,
+  type Attempt,
+  type Bytes,
   type CommitBody,
   type FromHost,
   type Oid,
@@ -29,10 +33,12 @@ import {
   Engine,
   firstStaleKey,
   keysOf,
+  NO_WRITES,
   standardPrimitives,
   type Outcome,
   type Turn,
   type TurnPorts,
+  type TurnWrites,
 } from '../turn/index.js';
 import { ObjectActors } from './actors.js';
 import { ObjectCache } from './cache.js';
@@ -46,8 +52,6 @@ import { Turnstile } from './turnstile.js';
 
 /** Times that one try may find something unloaded in synchronous code and begin again. */
 const MAX_RESTARTS = 1000;
-/** Room in a frame for what is around a commit. */
-const FRAME_ROOM = 64 * 1024;
 
 export class Host {
   readonly #cache: ObjectCache;
@@ -70,7 +74,7 @@ export class Host {
     private readonly incarnation: number,
     private readonly ports: HostPorts,
   ) {
-    const { mailbox, batch, maxCachedObjects } = config.host;
+    const { mailbox, batch, maxCachedObjects, maxCachedBytes } = config.host;
     this.#turnstile = new Turnstile(ports);
     this.#actors = new ObjectActors({
       mailbox,
@@ -79,7 +83,8 @@ export class Host {
       full: () => this.#turnstile.full(),
       failed: (oid, error) => ports.log('error', 'actor.failed', { oid, error: String(error) }),
     });
-    this.#cache = new ObjectCache(maxCachedObjects, (oid) => this.#passivate(oid));
+    const limits = { objects: maxCachedObjects, bytes: maxCachedBytes };
+    this.#cache = new ObjectCache(limits, (oid) => this.#passivate(oid));
     this.#commits = new Commits(this.#cache, (oid) => this.#actors.retire(oid));
     const paced = { send: (envelope: FromHost) => ports.send(envelope), defer: this.#defer };
     this.#loader = new Loader(paced, (objects, names) => this.#commits.adopt(objects, names));
@@ -201,15 +206,23 @@ export class Host {
 
   async #tryGranted(job: Job): Promise<void> {
     const view = new PrivateView(this.#loader, this.#turnPorts);
-    await view.load([...job.keys]);
-    if (job.state !== 'done') this.#try(job, this.#engineOn(view.ports));
+    const refused = await view.load([...job.keys]);
+    if (job.state === 'done') return;
+    if (refused) {
+      this.#fail(job, refused);
+      this.#release(job);
+    } else this.#try(job, this.#engineOn(view.ports));
   }
 
   #try(job: Job, engine: Engine): void {
     job.state = 'running';
-    const turn = engine.newTurn(job, makeAttempt(this.incarnation, ++this.#attempts));
+    const turn = engine.newTurn(job, this.#nextAttempt());
     job.turn = turn;
     void turn.run().then((outcome) => this.#ended(job, turn, outcome));
+  }
+
+  #nextAttempt(): Attempt {
+    return makeAttempt(this.incarnation, ++this.#attempts);
   }
 
   #ended(job: Job, turn: Turn, outcome: Outcome): void {
@@ -235,7 +248,7 @@ export class Host {
     for (const key of keys) job.keys.add(key);
     job.state = 'queued';
     if (job.granted) this.#again(job);
-    else this.#loader.load(oids, names, () => this.#again(job));
+    else this.#loader.load(oids, names, (refused) => (refused ? this.#fail(job, refused) : this.#again(job)));
   }
 
   /** The turn waits for a service: its object may handle other messages meanwhile. */
@@ -252,19 +265,52 @@ export class Host {
       return;
     }
     let bytes = writePlain(body);
-    const most = this.config.link.maxFrameBytes - FRAME_ROOM;
+    const { maxFrameBytes } = this.config.link;
+    const most = largestBody(maxFrameBytes);
     if (bytes.length > most) {
       const error = new TelosError(
         'TOO_LARGE',
-        `the commit of ${String(job)} takes ${bytes.length} bytes of at most ${most}`,
+        `the commit of ${String(job)} takes ${bytes.length} bytes of at most ${most}; link.max_frame_bytes is ${maxFrameBytes}`,
       );
       bytes = writePlain(turn.failedCommit(error.toWire()));
     }
-    job.state = 'committed';
     job.committed = body;
     if (turn.logged.length > 0) job.logged = turn.logged;
-    this.#commits.add(turn.attempt, job, turn.writes, !job.granted);
-    this.ports.send([T.COMMIT, turn.attempt, job.session, job.no, bytes]);
+    this.#sendCommit(job, turn.attempt, turn.writes, bytes);
+  }
+
+  #sendCommit(job: Job, attempt: Attempt, writes: TurnWrites, bytes: Bytes): void {
+    job.state = 'committed';
+    this.#commits.add(attempt, job, writes, !job.granted);
+    this.ports.send([T.COMMIT, attempt, job.session, job.no, bytes]);
+  }
+
+  /** Ends the message with an error that hangs on nothing that it read. */
+  #fail(job: Job, error: TelosError): void {
+    if (job.state === 'done') return;
+    const body: CommitBody = [[], [], [], [], [], [], [], [false, null, error.toWire()]];
+    job.committed = body;
+    this.#sendCommit(job, this.#nextAttempt(), NO_WRITES, writePlain(body));
+  }
+
+  /** An envelope of this host fits no frame: whoever waits for it is told. */
+  unsent(envelope: FromHost, error: TelosError): void {
+    switch (envelope[0]) {
+      case T.LOAD:
+        return this.#loader.unsent(envelope, error);
+      case T.SERVICE:
+        return this.#services.answered([T.SERVICE_ANSWER, envelope[1], false, pack(error.toWire())]);
+      case T.COMMIT: {
+        const job = this.#commits.close(envelope[1], false);
+        return job === undefined ? undefined : this.#fail(job, error);
+      }
+      case T.GRANT_REQUEST: {
+        const job = this.#jobs.get(jobId(envelope[1], envelope[2]));
+        return job === undefined ? undefined : this.#fail(job, error);
+      }
+      default:
+        this.ports.log('error', 'envelope.unsent', { type: envelope[0], error: error.message });
+    }
   }
 
   #verdict([, attempt, verdict, stale]: Verdict): void {
@@ -372,6 +418,7 @@ export class Host {
   stats(): Record<string, number> {
     return {
       objects: this.#cache.size,
+      bytes: this.#cache.bytes,
       actors: this.#actors.count,
       messages: this.#jobs.size,
       commits: this.#commits.size,

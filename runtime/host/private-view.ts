@@ -1,5 +1,5 @@
 /** What a message under a grant runs on: objects and names loaded for it alone, without this host's unanswered commits. */
-import { type NameState, type ObjectState, type Oid } from '../../protocol/index.js';
+import { type NameState, type ObjectState, type Oid, type TelosError } from '../../protocol/index.js';
 import { CachedObject, type TurnPorts } from '../turn/index.js';
 import type { Loader } from './loader.js';
 
@@ -20,8 +20,8 @@ export class PrivateView {
     };
   }
 
-  /** Loads all of these: oids, and names as `=name`. */
-  load(keys: readonly string[]): Promise<void> {
+  /** Loads all of these: oids, and names as `=name`. The answer is why that can't be done, if it can't. */
+  load(keys: readonly string[]): Promise<TelosError | undefined> {
     const oids = keys.filter((key) => !key.startsWith('=')) as Oid[];
     const names = keys.filter((key) => key.startsWith('=')).map((key) => key.slice(1));
     return new Promise((resolve) => {
@@ -29,10 +29,10 @@ export class PrivateView {
     });
   }
 
-  #load(oids: readonly Oid[], names: readonly string[], resume: () => void): void {
-    this.loader.loadPrivate(oids, names, (objects, found) => {
+  #load(oids: readonly Oid[], names: readonly string[], resume: (refused?: TelosError) => void): void {
+    this.loader.loadPrivate(oids, names, (objects, found, refused) => {
       this.#adopt(objects, found);
-      resume();
+      resume(refused);
     });
   }
 

@@ -6,7 +6,18 @@
  *
  * After a batch of events the caller runs `flush(now)`: it sends gathered reads and begins the next group. `tick(now)` is for what time alone causes.
  */
-import type { CommitBody, FromClient, FromHost, FromService, TelosError } from '../../protocol/index.js';
+import {
+  pack,
+  T,
+  type CommitBody,
+  type FromClient,
+  type FromHost,
+  type FromService,
+  type Serve,
+  type TelosError,
+  type ToClient,
+  type ToHost,
+} from '../../protocol/index.js';
 import type { Config } from '../../config/index.js';
 import type { ImageIdentity, Key } from '../journal/index.js';
 import { ClientSide } from './client-side.js';
@@ -18,6 +29,7 @@ import type { ClientIdentity, HostId, KernelFaults, KernelPorts, PeerId } from '
 import { Queries } from './queries.js';
 import { Recovery } from './recovery.js';
 import { Services } from './services.js';
+import { unsentToClient, unsentToHost } from './unsent.js';
 
 const DEADLINE_CHECK_MS = 50;
 
@@ -108,6 +120,24 @@ export class Kernel {
     this.core.now = now;
     this.#lastActivity = now;
     this.#hosts.receive(host, envelope, now);
+  }
+
+  // ---- what fits no frame ----------------------------------------------------------------------------------------------------------
+
+  /** False: the host can't go on without it. */
+  unsentToHost(host: HostId, envelope: ToHost, error: TelosError, now: number): boolean {
+    this.core.now = now;
+    return unsentToHost(this.core, host, envelope, error, now);
+  }
+
+  unsentToClient(peer: PeerId, envelope: ToClient, error: TelosError, now: number): void {
+    this.core.now = now;
+    unsentToClient(this.core, peer, envelope, error);
+  }
+
+  unsentToService([, request]: Serve, error: TelosError, now: number): void {
+    this.core.now = now;
+    this.#services.answered([T.SERVED, request, 0, false, pack(error.toWire())], now);
   }
 
   // ---- services, storage, time ---------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ import {
   type SlotWrite,
 } from '../../protocol/index.js';
 import { keys, type TurnRecord } from '../journal/index.js';
-import { writtenKeys } from './commit.js';
+import { NO_PATCHES, oversized, writtenKeys } from './commit.js';
 import type { KernelCore } from './core.js';
 import type { Message } from './message.js';
 import { LOBBY } from './objects.js';
@@ -148,6 +148,12 @@ export class Undo {
       core.grants.ask(message, writtenKeys(core.state, body), now, (given) =>
         given ? this.#scan(job) : this.#ended(job),
       );
+      return;
+    }
+    const tooLarge = oversized(core.state, body, NO_PATCHES, core.config.message.maxObjectBytes);
+    if (tooLarge) {
+      core.fail(message, tooLarge, now);
+      this.#ended(job);
       return;
     }
     for (const no of outgoing) core.delivery.withdraw(no);

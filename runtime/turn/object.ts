@@ -5,6 +5,11 @@
 import { ABSENT, type Attempt, type Content, type ObjectState, type Oid, type SlotRow } from '../../protocol/index.js';
 import { Cell, isParentSlot, KIND } from './cell.js';
 
+/** Estimates of what the heap takes for an object, a slot of it, and a byte string, beside their contents. */
+const OBJECT_MEMORY = 512;
+const SLOT_MEMORY = 128;
+const BYTES_MEMORY = 128;
+
 export class CachedObject {
   readonly slots = new Map<string, Cell>();
   exists = false;
@@ -14,6 +19,10 @@ export class CachedObject {
   pins = 0;
   /** Something changed that could not be applied: to be loaded anew at the next use. */
   stale = false;
+  /** What it takes of the heap, by estimate. */
+  memory = OBJECT_MEMORY;
+  /** What of that the cache has counted. */
+  counted = 0;
   /** Neighbours in the cache's order of use. */
   newer: CachedObject | null = null;
   older: CachedObject | null = null;
@@ -34,6 +43,7 @@ export class CachedObject {
     for (let i = 0; i < rows.length; i += 4) {
       const content = keepContent(rows[i + 3] as Content);
       this.slots.set(rows[i] as string, new Cell(rows[i + 1] as Attempt, rows[i + 2] as number, content));
+      this.memory += memoryOf(content);
     }
   }
 
@@ -45,18 +55,26 @@ export class CachedObject {
   set(slot: string, attempt: Attempt, content: Content): void {
     const old = this.slots.get(slot);
     this.slots.set(slot, new Cell(attempt, (old?.version ?? 0) + 1, content));
+    this.#noteSize(old, content);
     this.#noteChange(slot, old === undefined, attempt);
   }
 
   /** What another host has made of the slot. */
   adopt(slot: string, attempt: Attempt, version: number, content: Content): void {
-    const cameOrWent = !this.slots.has(slot);
+    const old = this.slots.get(slot);
     this.slots.set(slot, new Cell(attempt, version, content));
-    this.#noteChange(slot, cameOrWent, attempt);
+    this.#noteSize(old, content);
+    this.#noteChange(slot, old === undefined, attempt);
   }
 
   remove(slot: string, attempt: Attempt): void {
+    this.#noteSize(this.slots.get(slot), undefined);
     this.#noteChange(slot, this.slots.delete(slot), attempt);
+  }
+
+  #noteSize(before: Cell | undefined, after: Content | undefined): void {
+    if (before !== undefined) this.memory -= memoryOf(before.content);
+    if (after !== undefined) this.memory += memoryOf(after);
   }
 
   #noteChange(slot: string, cameOrWent: boolean, attempt: Attempt): void {
@@ -65,6 +83,11 @@ export class CachedObject {
     this.parents = attempt;
     this.#parentOids = null;
   }
+}
+
+function memoryOf(content: Content): number {
+  if (typeof content === 'string') return SLOT_MEMORY + content.length * 2;
+  return content instanceof Uint8Array ? SLOT_MEMORY + BYTES_MEMORY + content.length : SLOT_MEMORY;
 }
 
 /** By name, not by age: what a slot means must not hang on when it was made, or taking it away could not be undone. */

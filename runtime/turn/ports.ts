@@ -1,5 +1,15 @@
 /** What a turn is given, what it needs from its host, and what it ends in. */
-import type { Attempt, Bytes, CommitBody, Content, NameState, Oid, Origin, SessionId } from '../../protocol/index.js';
+import type {
+  Attempt,
+  Bytes,
+  CommitBody,
+  Content,
+  NameState,
+  Oid,
+  Origin,
+  SessionId,
+  TelosError,
+} from '../../protocol/index.js';
 import type { CompiledMethod } from '../compartment/index.js';
 import type { CachedObject } from './object.js';
 
@@ -42,7 +52,8 @@ export interface TurnPorts {
   /** The object, or undefined when it has to be loaded. */
   object(oid: Oid): CachedObject | undefined;
   name(name: string): NameState | undefined;
-  load(oids: readonly Oid[], names: readonly string[], resume: () => void): void;
+  /** `refused`: why one of them can't be loaded. */
+  load(oids: readonly Oid[], names: readonly string[], resume: (refused?: TelosError) => void): void;
   service(request: ServiceRequest, resume: (answer: RecordedAnswer) => void): void;
   /** The turn waits for a service: its object may handle other messages meanwhile. */
   waiting(message: TurnMessage): void;

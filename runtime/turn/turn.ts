@@ -15,6 +15,7 @@ import {
   type ErrorCode,
   type NameRead,
   type Oid,
+  type TelosError,
   type WireError,
 } from '../../protocol/index.js';
 import { leaveMethods, makeDate, makeMath, type CompiledMethod } from '../compartment/index.js';
@@ -244,10 +245,12 @@ export class Turn implements ViewOwner, MeteredTurn {
     });
   }
 
-  load(oids: readonly Oid[], names: readonly string[]): Promise<undefined> {
-    return this.#wait<undefined>((resume) => {
-      this.engine.ports.load(oids, names, () => resume(undefined));
+  /** @throws why one of them can't be loaded, as method code may see it */
+  async load(oids: readonly Oid[], names: readonly string[]): Promise<void> {
+    const refused = await this.#wait<TelosError | undefined>((resume) => {
+      this.engine.ports.load(oids, names, resume);
     });
+    if (refused !== undefined) throw this.failureOf(refused.toWire());
   }
 
   /** Waits until all microtasks have run. */

@@ -214,13 +214,21 @@ describe('a peer that breaks the rules', () => {
     await echoes(client, 1, 20);
   });
 
-  test('own-envelope-over-the-frame-limit-is-logged-not-sent', async () => {
+  test('own-envelope-over-the-frame-limit-is-handed-back-to-its-sender', async () => {
     const w = await world();
     const client = await connect(w);
     await client.event('welcomed');
+    const { peer } = await w.server.event('hello');
     await client.do('send', { from: 1, size: 2 << 20 });
-    await client.event('log', ({ name }) => name === 'link.envelope-too-large');
+    expect(await client.event('unsent')).toMatchObject({
+      number: 1,
+      code: 'TOO_LARGE',
+      message: expect.stringMatching(/takes \d+ bytes; link.max_frame_bytes is 1048576/) as string,
+    });
     await echoes(client, 2, 3);
+    await w.server.do('send', { peer, from: 4, size: 2 << 20 });
+    expect(await w.server.event('unsent')).toMatchObject({ peer, number: 4, code: 'TOO_LARGE' });
+    await echoes(client, 5, 6);
   });
 
   test('large-envelopes-are-split-over-frames', async () => {

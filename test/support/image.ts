@@ -5,11 +5,13 @@ import {
   checkToHost,
   pack,
   T,
+  TelosError,
   unpack,
   type Answer,
   type Ask,
   type ErrorAnswer,
   type FromHost,
+  type Query,
   type SessionId,
   type ToHost,
 } from '../../protocol/index.js';
@@ -19,12 +21,21 @@ import { MemoryStore } from '../../runtime/journal/index.js';
 import { Kernel, type KernelPorts } from '../../runtime/kernel/index.js';
 import { compileOpen, decode, encodeList } from './world.js';
 
-/** A wire on which nothing overtakes anything. */
+/** A wire on which nothing overtakes anything; what fits no frame is handed back, as links do. */
 class Wire<E> {
   #batch: Uint8Array[] = [];
-  constructor(private readonly deliver: (envelopes: unknown[]) => void) {}
+  constructor(
+    private readonly maxFrameBytes: number,
+    private readonly deliver: (envelopes: unknown[]) => void,
+    private readonly unsent: (envelope: E, error: TelosError) => void,
+  ) {}
   push(envelope: E): void {
-    this.#batch.push(pack(envelope));
+    const bytes = pack(envelope);
+    if (bytes.length > this.maxFrameBytes) {
+      queueMicrotask(() => this.unsent(envelope, new TelosError('TOO_LARGE', `${bytes.length} bytes`)));
+      return;
+    }
+    this.#batch.push(bytes);
     if (this.#batch.length === 1) setImmediate(() => this.deliver(this.#batch.splice(0).map((bytes) => unpack(bytes))));
   }
 }
@@ -46,9 +57,14 @@ export class Image {
   readonly config: Config;
   #session = 0 as SessionId;
   #no = 0;
-  readonly #asks = new Map<number, { ask: Ask; resolve: (value: unknown) => void; reject: (error: Error) => void }>();
+  readonly #asks = new Map<
+    number,
+    { ask: Ask | Query; resolve: (value: unknown) => void; reject: (error: Error) => void }
+  >();
   readonly #timer: NodeJS.Timeout;
   retried = 0;
+  /** Envelopes that fitted no frame. */
+  readonly unsent: unknown[] = [];
 
   private constructor(overrides: Overrides) {
     this.config = parseConfig(overrides);
@@ -93,11 +109,19 @@ export class Image {
   }
 
   addHost(id: number): void {
-    const up = new Wire<FromHost>((envelopes) => {
-      if (!slot.alive) return;
-      for (const envelope of envelopes) this.kernel.fromHost(id, checkFromHost(envelope), Date.now());
-      this.kernel.flush(Date.now());
-    });
+    const most = this.config.link.maxFrameBytes;
+    const up = new Wire<FromHost>(
+      most,
+      (envelopes) => {
+        if (!slot.alive) return;
+        for (const envelope of envelopes) this.kernel.fromHost(id, checkFromHost(envelope), Date.now());
+        this.kernel.flush(Date.now());
+      },
+      (envelope, error) => {
+        this.unsent.push(envelope);
+        host.unsent(envelope, error);
+      },
+    );
     const host = new Host(this.config, 100 + id, {
       send: (envelope) => up.push(envelope),
       compile: compileOpen,
@@ -108,9 +132,17 @@ export class Image {
       later: (ms, task) => void setTimeout(task, ms),
       log: (_level, event, data) => void this.logs.push([event, data]),
     });
-    const down = new Wire<ToHost>((envelopes) => {
-      if (slot.alive) for (const envelope of envelopes) host.receive(checkToHost(envelope));
-    });
+    const down = new Wire<ToHost>(
+      most,
+      (envelopes) => {
+        if (slot.alive) for (const envelope of envelopes) host.receive(checkToHost(envelope));
+      },
+      (envelope, error) => {
+        this.unsent.push(envelope);
+        this.kernel.unsentToHost(id, envelope, error, Date.now());
+        this.kernel.flush(Date.now());
+      },
+    );
     const slot: HostSlot = { id, host, down, alive: true };
     this.hosts.push(slot);
     this.kernel.hostJoined(id, { incarnation: 100 + id, quarantine: false }, Date.now());
@@ -131,9 +163,19 @@ export class Image {
     });
   }
 
-  #send(ask: Ask): void {
+  #send(ask: Ask | Query): void {
     this.kernel.fromClient(1, ask, Date.now());
     this.kernel.flush(Date.now());
+  }
+
+  /** A question to the kernel itself. */
+  query(op: string, ...args: unknown[]): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const no = ++this.#no;
+      const query: Query = [T.QUERY, no, 1, 20_000, op, encodeList(args)];
+      this.#asks.set(no, { ask: query, resolve, reject });
+      this.#send(query);
+    });
   }
 
   #answered(envelope: Answer | ErrorAnswer): void {

@@ -1,0 +1,50 @@
+/** What waits for one peer: F1 order, F2 size of frames. */
+import { readWork } from '../../../protocol/reader.js';
+import { T, type Envelope, type TelosError } from '../../../protocol/index.js';
+import { Lane } from '../../../protocol/zmq/frame.js';
+
+const answer = (no: number, size: number): Envelope => [T.ANSWER, no, Buffer.alloc(size, 7), 0];
+
+function laneOf(maxFrameBytes: number) {
+  const unsent: [no: unknown, error: TelosError][] = [];
+  const lane = new Lane(100, maxFrameBytes, (envelope, error) => unsent.push([envelope[1], error]));
+  let no = 0;
+  const frames = (): number[][] => {
+    const sent: number[][] = [];
+    for (let body = lane.nextFrame(() => ++no); body !== undefined; body = lane.nextFrame(() => ++no)) {
+      expect(body.length).toBeLessThanOrEqual(maxFrameBytes);
+      sent.push(readWork(body).envelopes.map((one) => (one as number[])[1] as number));
+    }
+    return sent;
+  };
+  return { lane, unsent, frames };
+}
+
+test('an-envelope-over-the-frame-limit-is-handed-back, alone, and the others leave in order (F1, F2)', async () => {
+  const { lane, unsent, frames } = laneOf(2000);
+  for (const [no, size] of [
+    [1, 10],
+    [2, 5000],
+    [3, 10],
+  ] as const)
+    lane.push(answer(no, size));
+  expect(frames()).toEqual([[1], [3]]);
+  expect(unsent).toEqual([]);
+  await null;
+  expect(unsent.map(([no]) => no)).toEqual([2]);
+  expect(unsent[0]?.[1]).toMatchObject({
+    code: 'TOO_LARGE',
+    message: expect.stringMatching(/type 16 takes 50\d\d bytes; link.max_frame_bytes is 2000/) as string,
+    remedy: expect.stringContaining('link.max_frame_bytes') as string,
+  });
+});
+
+test('nothing-but-oversized: no frame, all handed back, control lane too', async () => {
+  const { lane, unsent, frames } = laneOf(1000);
+  lane.push(answer(1, 1001));
+  lane.pushControl(answer(2, 1001));
+  expect(frames()).toEqual([]);
+  expect(lane.length).toBe(0);
+  await null;
+  expect(unsent.map(([no]) => no)).toEqual([2, 1]);
+});
