@@ -19,22 +19,13 @@ import {
   type Content,
   type Oid,
   type Reply,
-  type Seq,
-  type SlotChange,
   type WireError,
 } from '../../protocol/index.js';
-import {
-  decodeRecord,
-  keys,
-  type DeadLetterRecord,
-  type ImageIdentity,
-  type OutboxRecord,
-  type ReplyRecord,
-  type TurnRecord,
-} from '../journal/index.js';
+import { decodeRecord, keys, type ImageIdentity, type ReplyRecord, type TurnRecord } from '../journal/index.js';
 import type { Config } from '../../config/index.js';
-import { applyTurn, NO_PATCHES, type Applied, type Patched } from './commit.js';
+import { applyTurn, NO_PATCHES, type Patched } from './commit.js';
 import { Delivery } from './delivery.js';
+import { Effects } from './effects.js';
 import { Grants } from './grants.js';
 import { Groups } from './groups.js';
 import { notBegun, type Message } from './message.js';
@@ -43,7 +34,6 @@ import { Notices } from './notices.js';
 import { AcceptedState, keep, type KObject } from './objects.js';
 import type { KernelFaults, KernelPorts } from './ports.js';
 import { Reader } from './reader.js';
-import { changedOf } from './room.js';
 import { Router, type HostState } from './router.js';
 import { Replies, type SavedReply } from './replies.js';
 import { isPassed, newSession, Sessions, type Session } from './sessions.js';
@@ -70,6 +60,7 @@ export class KernelCore {
   nextOutgoing = 1;
   turnsAccepted = 0;
   readsAnswered = 0;
+  readonly #effects = new Effects(this);
   #attempts = 0;
   #sessionCounter = 0;
   now = 0;
@@ -157,8 +148,8 @@ export class KernelCore {
     const seq = this.groups.nextSeq();
     const applied = applyTurn(this.state, body, attempt, seq, patched);
     const time = this.wallNow;
-    const firstOutgoing = this.#send(message, body, seq, time);
-    this.#writeNames(applied);
+    const firstOutgoing = this.#effects.send(message, body, seq, time);
+    this.#effects.names(applied);
     this.#consume(message, body[7], seq);
     const record: TurnRecord = [
       attempt,
@@ -179,8 +170,8 @@ export class KernelCore {
     this.groups.add(record, bytes.length + 64);
     this.turnsAccepted++;
     if (host) for (const oid of body[2]) (this.state.objects.get(oid) as KObject).holders |= host.bit;
-    this.#tellHolders(applied, host);
-    this.#publish(applied, seq, time);
+    this.#effects.tellHolders(applied, host);
+    this.#effects.publish(applied, seq, time);
     this.#answer(message, body[7], seq, seq, now);
     return seq;
   }
@@ -256,11 +247,13 @@ export class KernelCore {
     if (session === null) return;
     const { no } = message;
     const saved = this.replies.keep(session, no, seq, keep(reply[1]), reply[2], false);
-    if (this.faults.noSavedReplies === true) session.replies.delete(no);
+    const unsaved = this.faults.noSavedReplies === true;
+    if (unsaved) session.replies.delete(no);
     if (isPassed(session, no)) this.replies.drop(saved);
     this.groups.whenDurable(waitFor, () => {
       saved.open = true;
       this.sendReply(session, no, saved);
+      if (unsaved) this.replies.drop(saved);
     });
   }
 
@@ -292,44 +285,6 @@ export class KernelCore {
     });
   }
 
-  // ---- effects of an accepted turn -----------------------------------------------------------------------------------------
-
-  #send(message: Message, body: CommitBody, seq: Seq, time: number): number {
-    const first = this.nextOutgoing;
-    const cause = `${message.sender} > ${message.selector}`.slice(-200);
-    for (const [target, selector, args] of body[5]) {
-      const record: OutboxRecord = [target, selector, args, seq, cause, message.trace, time];
-      this.#putOutgoing(keys.outbox(this.nextOutgoing), record, 0, seq);
-    }
-    for (const [delay, target, selector, args] of body[6]) {
-      const due = Math.ceil(time + Math.max(0, delay));
-      this.#putOutgoing(
-        keys.timer(due, this.nextOutgoing),
-        [target, selector, args, seq, cause, message.trace, time],
-        due,
-        seq,
-      );
-    }
-    if (this.nextOutgoing !== first) this.groups.put(keys.meta('counters'), [this.nextOutgoing]);
-    return first;
-  }
-
-  #putOutgoing(key: Buffer, record: OutboxRecord, due: number, seq: number): void {
-    const no = this.nextOutgoing++;
-    this.groups.put(key, record);
-    this.groups.whenDurable(seq, () => {
-      if (due === 0) this.delivery.sent(no, record);
-      else this.delivery.armed(due, no, record);
-    });
-  }
-
-  #writeNames(applied: Applied): void {
-    for (const name of applied.namesChanged) {
-      const entry = this.state.names.get(name);
-      this.groups.name(name, entry?.oid ? [entry.oid, entry.attempt] : null);
-    }
-  }
-
   #consume(message: Message, reply: Reply, seq: number): void {
     if (message.consumed) {
       this.groups.delete(message.consumed);
@@ -338,7 +293,7 @@ export class KernelCore {
     }
     this.#clear(message);
     const givenUp = message.consumed !== null || message.strikes >= this.config.kernel.strikes;
-    if (!reply[0] && givenUp) this.#bury(message, reply);
+    if (!reply[0] && givenUp) this.#effects.bury(message, reply);
   }
 
   /** It will not run again: what was kept for that goes, in memory and in the journal. */
@@ -347,63 +302,6 @@ export class KernelCore {
     for (const [key] of recorded) this.groups.delete(keys.recorded(session, no, key));
     this.sessionOf(message).recorded.delete(no);
     this.suspicion.forget(session, no);
-  }
-
-  #bury(message: Message, reply: Reply): void {
-    const error = reply[2] ?? new TelosError('INTERNAL', 'no error was given').toWire();
-    const history: DeadLetterRecord[2] = [...message.history, [this.wallNow, `given up: ${error[0]} ${error[2]}`]];
-    const target = (message.oid ?? message.target) as Oid;
-    const original: OutboxRecord = [
-      target,
-      message.selector,
-      message.args,
-      0 as Seq,
-      message.sender,
-      message.trace,
-      message.time,
-    ];
-    const id = this.nextOutgoing++;
-    this.groups.put(keys.meta('counters'), [this.nextOutgoing]);
-    this.groups.put(keys.deadLetter(id), [
-      original,
-      error,
-      history,
-      message.session,
-      message.no,
-      message.origin,
-    ] satisfies DeadLetterRecord);
-    this.ports.log('warn', 'dead letter', { id, target, selector: message.selector, error: error[2] });
-  }
-
-  #tellHolders(applied: Applied, from: HostState | null): void {
-    const own = from?.bit ?? 0;
-    for (const [object, changes] of applied.changed) {
-      const others = object.holders & ~own;
-      if (others === 0) continue;
-      const parts = changedOf(object, changes, this.config);
-      this.#toHolders(others, (host) => {
-        for (const part of parts) this.ports.toHost(host.id, part);
-      });
-    }
-    for (const name of applied.namesChanged) {
-      const entry = this.state.names.get(name);
-      if (entry) this.#toHolders(~own, (host) => this.ports.toHost(host.id, [T.NAMED, name, entry.oid, entry.attempt]));
-    }
-  }
-
-  #toHolders(bits: number, tell: (host: HostState) => void): void {
-    for (const host of this.router.hosts.values()) if ((host.bit & bits) !== 0) tell(host);
-  }
-
-  #publish(applied: Applied, seq: Seq, time: number): void {
-    if (!this.notices.watched || (applied.changed.length === 0 && applied.namesChanged.length === 0)) return;
-    const changes = applied.changed.map(([object, slots]): [Oid, string[]] => [
-      object.oid,
-      slots.map(([slot]: SlotChange) => slot),
-    ]);
-    this.groups.whenDurable(seq, () =>
-      this.notices.publish(seq, time, changes, (name) => this.state.names.get(name)?.oid ?? null),
-    );
   }
 
   /** A message of the kernel's own session: from the outbox, a timer, or genesis. */
