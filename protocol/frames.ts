@@ -22,7 +22,7 @@ export type Role = (typeof ROLES)[number];
 
 /**
  * `incarnation`: of the worker, as the kernel gave it at spawn; 0 for clients. `key`: public CURVE key, Z85. `token`: the secret
- * that was admitted with the key. `session`: the one to go on with, or 0. `lastNo`: highest message number used in it.
+ * that was admitted with the key. `session`: the one to go on with, or 0.
  * `agent`: program and version, for status. `services`: what a service worker offers.
  */
 export type Hello = [

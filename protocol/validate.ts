@@ -252,7 +252,7 @@ export function checkFromService(env: unknown): FromService {
 
 // ---- the greeting --------------------------------------------------------------------------------------------------------------
 
-/** Magic and version are checked by `speaks`, so that another version can be refused as such. */
+/** Magic and version are checked by checkVersion, so that another version can be refused as such. */
 export function checkHello(value: unknown): Hello {
   const hello = list(value, 9, 'Hello');
   if (!ROLES.includes(hello[2] as Hello[2])) throw bad('Hello', 'role', hello[2], `one of ${ROLES.join(', ')}`);
