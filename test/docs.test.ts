@@ -1,5 +1,5 @@
 /** The pages of docs/ agree with what they are about. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { configurationReference } from '../config/index.js';
 import { configurationPage } from '../ops/configuration-page.js';
 import { errorsPage } from '../ops/errors-page.js';
@@ -39,4 +39,43 @@ test('docs/decisions/README.md names every decision, and nothing else', () => {
   const listed = [...read('docs/decisions/README.md').matchAll(/\]\(([^)]+\.md)\)/g)].map((match) => match[1]);
   expect([...listed].sort()).toEqual(pages.sort());
   for (const name of pages) expect(read(`docs/decisions/${name}`)).toMatch(/^# /);
+});
+
+/** The rows of a table of README.md whose first cell begins with `word`. */
+const rowsOf = (word: string): string[] =>
+  read('README.md')
+    .split('\n')
+    .filter((line) => line.startsWith('| `') && line.includes(`\`${word}`));
+
+test('README.md has a row for each command, with all its options', () => {
+  const source = read('clients/cli/program.ts');
+  const commands = [...source.matchAll(/leaf\(\s*program,\s*'([a-z-]+)/g)].map((match) => match[1] as string);
+  expect(commands).toEqual(expect.arrayContaining(['up', 'send', 'doctor']));
+  for (const command of [...commands, 'dead-letters'])
+    expect([command, rowsOf(`telos ${command}`)]).toEqual([command, [expect.any(String)]]);
+  const options = [...source.matchAll(/'(--[a-z]+)/g)].map((match) => match[1] as string);
+  expect(options.filter((option) => !read('README.md').includes(`\`${option}`))).toEqual([]);
+});
+
+test('README.md names each command of the prompt', () => {
+  const commands = [...read('clients/repl/commands.ts').matchAll(/^ {4}([a-z]+): \{$/gm)].map(
+    (match) => match[1] as string,
+  );
+  expect(commands).toContain('letters');
+  expect(commands.filter((command) => rowsOf(`.${command}`).length === 0)).toEqual([]);
+});
+
+test('links between the pages lead somewhere', () => {
+  const pages = ['README.md', 'protocol/README.md', 'examples/ledger/README.md', 'docs/decisions/README.md'].concat(
+    readdirSync(new URL('../docs', import.meta.url))
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => `docs/${name}`),
+  );
+  const broken = pages.flatMap((page) =>
+    [...read(page).matchAll(/\]\((?!https?:)([^)#]+)[^)]*\)/g)]
+      .map((match) => new URL(match[1] as string, new URL(`../${page}`, import.meta.url)))
+      .filter((url) => !existsSync(url))
+      .map((url) => `${page}: ${url.pathname}`),
+  );
+  expect(broken).toEqual([]);
 });
