@@ -91,6 +91,18 @@ export class Request {
   }
 }
 
+/** The numbers from `lowest` on below `next` that are not open, as pairs of first and last. `open` in order. */
+export function settledRanges(lowest: number, next: number, open: Iterable<number>): number[] {
+  const ranges: number[] = [];
+  let from = lowest;
+  for (const no of open) {
+    if (no > from) ranges.push(from, no - 1);
+    from = no + 1;
+  }
+  if (from < next) ranges.push(from, next - 1);
+  return ranges;
+}
+
 /** The errors with which a request ends here and not at the kernel. */
 export const endings = {
   cancelled: (r: Request): TelosError => new TelosError('CANCELLED', `${r.describe()} was cancelled by its sender`),

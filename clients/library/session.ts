@@ -34,7 +34,6 @@ import {
   isRetryable,
   type Answer,
   type ErrorAnswer,
-  type FromClient,
   type Partial_,
   type ToClient,
   type WireError,
@@ -43,13 +42,14 @@ import {
   Request,
   STATE,
   endings,
+  settledRanges,
   type AskSpec,
   type QuerySpec,
   type SessionLimits,
   type SessionPort,
   type Sink,
 } from './request.js';
-import { Subscription, type NoticeSink } from './subscription.js';
+import { Subscriptions, type NoticeSink, type Subscription } from './subscription.js';
 
 export type { Request, SessionLimits, SessionPort, Sink } from './request.js';
 
@@ -77,8 +77,7 @@ export class ClientSession {
   private queued = 0;
   /** No deadline or back-off ends before this; may be too early, never too late. */
   private nextDue = Infinity;
-  private nextSub = 1;
-  private readonly subscriptions = new Map<number, Subscription>();
+  private readonly subscriptions: Subscriptions;
   private readonly tracePrefix: string;
 
   constructor(
@@ -88,6 +87,7 @@ export class ClientSession {
   ) {
     this.window = limits.window;
     this.graceMs = limits.graceMs;
+    this.subscriptions = new Subscriptions((envelope) => this.connected && port.send(envelope));
     this.tracePrefix = `${Math.floor(random() * 36 ** 6).toString(36)}.`;
   }
 
@@ -98,26 +98,15 @@ export class ClientSession {
 
   /** True while `tick` has something to watch. */
   get busy(): boolean {
-    return this.outstanding > 0 || [...this.subscriptions.values()].some(({ stuck }) => stuck);
+    return this.outstanding > 0 || this.subscriptions.stuck;
   }
 
   // ---- requests -----------------------------------------------------------------------------------------------------------
 
   ask(spec: AskSpec, sink: Sink, now: number): Request {
     const deadlineMs = this.deadlineOf(spec.deadlineMs);
-    return this.begin(
-      new Request(
-        sink,
-        spec.selector,
-        spec.target,
-        spec.args,
-        spec.origin,
-        spec.trace ?? '',
-        deadlineMs,
-        now + deadlineMs,
-      ),
-      now,
-    );
+    const { target, selector, args, origin, trace = '' } = spec;
+    return this.begin(new Request(sink, selector, target, args, origin, trace, deadlineMs, now + deadlineMs), now);
   }
 
   query(spec: QuerySpec, sink: Sink, now: number): Request {
@@ -234,7 +223,7 @@ export class ClientSession {
     this.graceMs = graceMs;
     this.release(0);
     for (const request of this.open.values()) if (request.state === STATE.SENT) this.sendLater(request, now);
-    for (const subscription of this.subscriptions.values()) subscription.establish();
+    this.subscriptions.establish();
     this.pump(now);
   }
 
@@ -242,7 +231,7 @@ export class ClientSession {
     if (this.connected) this.lastReached = now;
     this.connected = false;
     this.nextDue = Math.min(this.nextDue, now);
-    for (const subscription of this.subscriptions.values()) subscription.interrupted();
+    this.subscriptions.interrupted();
   }
 
   /** The kernel refused the greeting. EXPIRED ends the session; other refusals change nothing, the link tries again. */
@@ -262,9 +251,9 @@ export class ClientSession {
       case T.PARTIAL:
         return this.onPartial(envelope, now);
       case T.NOTICE:
-        return this.subscriptions.get(envelope[1])?.onNotice(envelope);
+        return this.subscriptions.onNotice(envelope);
       case T.UNSUBSCRIBED:
-        return this.subscriptions.get(envelope[1])?.refused(TelosError.fromWire(envelope[2]));
+        return this.subscriptions.onRefused(envelope);
     }
   }
 
@@ -322,7 +311,7 @@ export class ClientSession {
     }
     if (now >= this.nextDue) this.expire(now);
     this.pump(now);
-    for (const subscription of this.subscriptions.values()) if (subscription.stuck) subscription.retry();
+    this.subscriptions.retry();
   }
 
   private expire(now: number): void {
@@ -354,18 +343,7 @@ export class ClientSession {
   private release(atLeast: number): void {
     const settled = this.nextNo - this.lowest - this.open.size;
     if (settled === 0 || settled < atLeast || this.unreleased < atLeast) return;
-    if (this.port.send([T.RELEASE, this.settledRanges()])) this.unreleased = 0;
-  }
-
-  private settledRanges(): number[] {
-    const ranges: number[] = [];
-    let from = this.lowest;
-    for (const no of this.open.keys()) {
-      if (no > from) ranges.push(from, no - 1);
-      from = no + 1;
-    }
-    if (from < this.nextNo) ranges.push(from, this.nextNo - 1);
-    return ranges;
+    if (this.port.send([T.RELEASE, settledRanges(this.lowest, this.nextNo, this.open.keys())])) this.unreleased = 0;
   }
 
   // ---- settling -----------------------------------------------------------------------------------------------------------
@@ -408,18 +386,13 @@ export class ClientSession {
     this.backlog = [];
     this.backlogHead = 0;
     this.endSession(endings.closed);
-    for (const subscription of [...this.subscriptions.values()]) subscription.end();
+    this.subscriptions.end();
   }
 
   // ---- subscriptions --------------------------------------------------------------------------------------------------------
 
   /** @param pattern a name, an oid, or `*` @param credit notices that may be under way before `taken` is called */
   subscribe(pattern: string, credit: number, sink: NoticeSink): Subscription {
-    const no = this.nextSub++;
-    const send = (envelope: FromClient): boolean => this.connected && this.port.send(envelope);
-    const subscription = new Subscription(no, pattern, credit, sink, send, () => this.subscriptions.delete(no));
-    this.subscriptions.set(no, subscription);
-    if (this.connected) subscription.establish();
-    return subscription;
+    return this.subscriptions.add(pattern, credit, sink, this.connected);
   }
 }

@@ -7,7 +7,7 @@
  *   S2  Whoever listens is told (`gap`) when notices may be missing: after a reconnect, or when the parts do not count up.
  *   S3  What a full lane did not take is offered again (`stuck`, `retry`) until the link is lost: no subscription falls silent.
  */
-import { T, type FromClient, type Notice, type TelosError } from '../../protocol/index.js';
+import { T, TelosError, type FromClient, type Notice, type Unsubscribed } from '../../protocol/index.js';
 
 export interface NoticeSink {
   /** A durable turn changed what is watched. `changes`: [oid, [slot, …], …] */
@@ -94,5 +94,51 @@ export class Subscription {
     this.send([T.UNSUBSCRIBE, this.no]);
     this.forget();
     this.sink.ended?.();
+  }
+}
+
+/** The subscriptions of one session, by number. */
+export class Subscriptions {
+  private next = 1;
+  private readonly byNo = new Map<number, Subscription>();
+
+  /** @param send false: there is no link, or its lane is full */
+  constructor(private readonly send: (envelope: FromClient) => boolean) {}
+
+  /** Something waits for room in the lane. */
+  get stuck(): boolean {
+    return [...this.byNo.values()].some(({ stuck }) => stuck);
+  }
+
+  add(pattern: string, credit: number, sink: NoticeSink, connected: boolean): Subscription {
+    const no = this.next++;
+    const one = new Subscription(no, pattern, credit, sink, this.send, () => this.byNo.delete(no));
+    this.byNo.set(no, one);
+    if (connected) one.establish();
+    return one;
+  }
+
+  establish(): void {
+    for (const one of this.byNo.values()) one.establish();
+  }
+
+  interrupted(): void {
+    for (const one of this.byNo.values()) one.interrupted();
+  }
+
+  onNotice(notice: Notice): void {
+    this.byNo.get(notice[1])?.onNotice(notice);
+  }
+
+  onRefused([, no, error]: Unsubscribed): void {
+    this.byNo.get(no)?.refused(TelosError.fromWire(error));
+  }
+
+  retry(): void {
+    for (const one of this.byNo.values()) if (one.stuck) one.retry();
+  }
+
+  end(): void {
+    for (const one of [...this.byNo.values()]) one.end();
   }
 }
