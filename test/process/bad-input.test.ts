@@ -2,11 +2,14 @@
 import { join } from 'node:path';
 import { Driver, type RemoteImage } from './support/driver.js';
 import { Running, cleanUp, temporary } from './support/processes.js';
-import { SEED } from './support/storm.js';
+import { SEED, rowsOf } from './support/storm.js';
 
 let running: Running;
 let driver: Driver;
-let kernel: number;
+let kernel: number | undefined;
+
+const kernelPid = async (): Promise<number | undefined> =>
+  (await rowsOf(driver)).find(({ role }) => role === 'kernel')?.pid;
 
 beforeAll(async () => {
   const image = join(temporary(), 'image');
@@ -16,11 +19,12 @@ beforeAll(async () => {
     await it.actor('genesis').clone({ name: 'thing', count: 0 });
     return null;
   });
-  kernel = await running.pid('kernel');
+  kernel = await kernelPid();
 });
 afterEach(async () => {
   expect(await driver.send('thing', 'count')).toBe(0);
-  expect(await running.pid('kernel')).toBe(kernel);
+  expect(kernel).toEqual(expect.any(Number));
+  expect(await kernelPid()).toBe(kernel);
 });
 afterAll(async () => {
   await driver.close();
