@@ -87,6 +87,8 @@ function checkTimers(timers: List): void {
 
 function checkReply(reply: List): void {
   flag(reply[0], 'reply', 'ok');
+  const [unused, place] = reply[0] === true ? [reply[2], 'error'] : [reply[1], 'body'];
+  if (unused !== null) throw bad('reply', place, unused, 'null');
   if (reply[0] === true) content(reply[1], 'reply', 'body');
   else checkError(reply[2], 'reply');
 }

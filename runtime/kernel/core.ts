@@ -32,7 +32,7 @@ import { notBegun, type Message } from './message.js';
 import { Names } from './names.js';
 import { Notices } from './notices.js';
 import { AcceptedState, keep, type KObject } from './objects.js';
-import type { KernelFaults, KernelPorts } from './ports.js';
+import { NO_ARGS, type KernelFaults, type KernelPorts } from './ports.js';
 import { Reader } from './reader.js';
 import { Router, type HostState } from './router.js';
 import { Replies, type SavedReply } from './replies.js';
@@ -235,6 +235,7 @@ export class KernelCore {
     if (forget) this.sessions.finish(this.sessionOf(message), message);
     this.grants.end(message, now);
     this.router.finished(message, now);
+    if (forget) message.args = NO_ARGS;
   }
 
   sessionOf(message: Message): Session {

@@ -18,7 +18,8 @@ export interface Message {
   oid: Oid | null;
   nameAttempt: Attempt;
   selector: string;
-  readonly args: Bytes;
+  /** Empty once it has ended: lists in which it still stands may be long. */
+  args: Bytes;
   /** Arrival, by the wall clock, ms since the epoch. */
   readonly time: number;
   /** On the kernel's own clock, which only goes forward; Infinity for none. */
