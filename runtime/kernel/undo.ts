@@ -99,17 +99,17 @@ export class Undo {
   }
 
   #ended(job?: Job): void {
-    if (job) this.core.state.unpin(job.oids);
+    if (job) this.core.state.unpin(job.oids, namesOf(job.turn));
     this.#busy = false;
     this.#pump();
   }
 
-  /** The objects concerned must be in memory when the undo is applied: they are pinned until it has ended. */
+  /** The objects and names concerned must be in memory when the undo is applied: they are pinned until it has ended. */
   #loadAll(message: Message, seq: Seq, turn: TurnRecord): void {
     const { state } = this.core;
     const oids = [...new Set(turn[10].map(([oid]) => oid))];
-    state.pin(oids);
-    const names = turn[11].map(([name]) => name);
+    const names = namesOf(turn);
+    state.pin(oids, names);
     this.core.reader.get(
       [...oids.map((oid) => keys.object(oid)), ...names.map((name) => keys.name(name))],
       (values) => {
@@ -196,6 +196,8 @@ export class Undo {
     return { body: [[], [], [], restore(turn), names, [], [], reply], outgoing: this.#outgoingOf(job) };
   }
 }
+
+const namesOf = (turn: TurnRecord): string[] => turn[11].map(([name]) => name);
 
 function restore(turn: TurnRecord): [Oid, SlotWrite[]][] {
   const byObject = new Map<Oid, SlotWrite[]>();
@@ -321,10 +323,14 @@ export class Dependents {
     return null;
   }
 
-  /** What was read as absent has no attempt, and a listing has that of the last change: both show what the turn did as long as it stands. */
+  /**
+   * What was read as absent has no attempt, and a listing has that of the last change: both show what the turn did as long as it stands.
+   * The undo of a dependent brings back more than the turn had made; only that counts.
+   */
   #saw(key: string, attempt: Attempt, listing: boolean): boolean {
+    if (!this.#made.has(key)) return false;
     if (attempt !== ABSENT && this.#attempts.has(attempt)) return true;
-    return (attempt === ABSENT || listing) && this.#stands && this.#made.has(key);
+    return (attempt === ABSENT || listing) && this.#stands;
   }
 
   #writeOf(other: TurnRecord): string | null {

@@ -214,6 +214,22 @@ test('a turn that saw things as they were before, while the turn was undone, doe
   expect((await it.undo(undoing))?.[0]).toBe('UNDO_REFUSED');
 });
 
+test('what the undo of a dependent brought back beside what the turn had made is not of the turn', async () => {
+  const it = await Bench.begin();
+  await it.turn({ writes: [['#b', set('other', 1)]] });
+  const seq = await it.turn({ writes: [['#a', set('mine', 1)]] });
+  const dependent = await it.turn({
+    reads: [['#a', 'mine']],
+    writes: [
+      ['#a', set('mine', 2)],
+      ['#b', set('other', 2)],
+    ],
+  });
+  expect(await it.undo(dependent)).toEqual(['done', '']);
+  await it.turn({ reads: [['#b', 'other']], writes: [['#b', set('later', 1)]] });
+  expect(await it.undo(seq)).toEqual(['done', '']);
+});
+
 test('text that looks like the oid of a made object is no reference', async () => {
   const it = await Bench.begin();
   const seq = await it.turn({ creates: ['#new'] });
