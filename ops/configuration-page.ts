@@ -15,8 +15,8 @@ Nothing has to be configured. Whoever wants other limits writes a JSON file that
 the defaults hold. Only one file is read. \`--hosts N\` of \`telos up\` wins over \`supervisor.hosts\`.
 
 **When it counts.** The guardian reads it once, at its start, and hands it to all processes that it starts: stop the image (\`telos down\`)
-and start it again after a change. The command line and the client library read the same file for what concerns them (the groups
-\`client\` and \`repl\`, and the limits of what they send), so give them the same \`TELOS_CONFIG\`.
+and start it again after a change. The command line and the client library read the file too, for what concerns them alone (the groups \`client\` and
+\`repl\`, deadlines, the pauses before they connect anew); heartbeats, sizes and the window are told to them by the kernel when they connect.
 
 **What is refused.** A key that does not exist, a value of another type or out of its range, and a combination that breaks a relation (they stand
 at the end of this page): \`BAD_CONFIG\`, with the key. Nothing is started then.
