@@ -88,14 +88,16 @@ class Encoder {
   }
 
   private checkSize(): void {
-    if (this.writer.length > this.options.maxBytes) throw new TelosError('TOO_LARGE', `${this.writer.length} bytes`);
+    if (this.writer.length > this.options.maxBytes)
+      throw new TelosError('TOO_LARGE', 'the whole', { details: this.writer.length });
   }
 
   /** A failure of the writer knows no place: it is given one here. */
   private failed(error: unknown): unknown {
     this.writer.abandon();
     if (!(error instanceof TelosError) || error.code !== 'TOO_LARGE') return error;
-    const what = `${this.options.place}: the value takes more than the ${this.options.maxBytes} bytes allowed`;
+    // Writing ended where the limit was passed.
+    const what = `${this.options.place}: the value takes at least ${Number(error.details)} bytes; message.max_body_bytes is ${this.options.maxBytes}`;
     return new TelosError('TOO_LARGE', what, {
       remedy: 'split it, or raise message.max_body_bytes in the configuration',
     });

@@ -246,7 +246,8 @@ export class Writer {
 
   private grow(count: number): void {
     if (this.length > this.limit || count / 3 - 5 > this.limit) {
-      throw new TelosError('TOO_LARGE', `more than ${this.limit} bytes`);
+      const details = Math.max(this.length, Math.ceil(this.length + count / 3 - 5));
+      throw new TelosError('TOO_LARGE', `more than ${this.limit} bytes`, { details });
     }
     this.fresh(Math.max(CHUNK, (this.length + count) * 2));
   }

@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Config } from '../../config/index.js';
-import type { WorkerRole } from '../../runtime/process/index.js';
+import { hostFlags, type WorkerRole } from '../../runtime/process/index.js';
 import type { ChildSpec } from './spec.js';
 
 export interface WorkerSpec extends ChildSpec {
@@ -29,27 +29,13 @@ const common = ({ supervisor }: Config): Omit<ChildSpec, 'id' | 'role' | 'stage'
   shutdownMs: supervisor.shutdownMs,
 });
 
-const MiB = 1024 * 1024;
-
-/**
- * A regular expression that backtracks without end is handed to V8's linear engine; recursion without end meets V8's limit before the
- * system's; the heap ends before the resident bound does.
- */
-const hostFlags = ({ turn }: Config): string[] => [
-  '--enable-experimental-regexp-engine-on-excessive-backtracks',
-  '--stack-size=900',
-  // Turns on their way die young, but not before a young generation of the default size is full: then each is copied, and marked later.
-  '--max-semi-space-size=64',
-  `--max-old-space-size=${Math.max(64, Math.floor((turn.residentBytes * 0.75) / MiB))}`,
-];
-
 const host = (config: Config, id: string, role: 'host' | 'quarantine'): WorkerSpec => ({
   ...common(config),
   id,
   role,
   stage: STAGE.HOST,
   script: HOST_SCRIPT,
-  nodeFlags: hostFlags(config),
+  nodeFlags: hostFlags(config.turn.residentBytes),
   residentBytes: config.turn.residentBytes,
 });
 

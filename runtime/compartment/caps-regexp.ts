@@ -1,5 +1,5 @@
 /**
- * Regular expressions. V8 goes over to a linear engine after much backtracking (hostExecArgv), but only for expressions without flags `i`, `u`,
+ * Regular expressions. V8 goes over to a linear engine after much backtracking (runtime/process/host-flags.ts), but only for expressions without flags `i`, `u`,
  * `v`, without look-around and back references, and large counted repetitions keep that engine busy as well (tried: minutes). So what is not
  * surely cheap runs under a deadline, which costs about 0.1 ms.
  */

@@ -36,16 +36,6 @@ export interface MethodCompartment {
   evaluate(text: string): unknown;
 }
 
-/**
- * Flags of a host process: V8's linear regular expression engine takes over after much backtracking; recursion without end meets V8's limit
- * before the system's; the heap ends before the resident bound of a turn (1.5 GiB) does. The supervisor computes the last from the configuration.
- */
-export const hostExecArgv: readonly string[] = [
-  '--enable-experimental-regexp-engine-on-excessive-backtracks',
-  '--stack-size=900',
-  '--max-old-space-size=1152',
-];
-
 let made: MethodCompartment | undefined;
 
 /** The compartment of this process. @throws INTERNAL before lockdownRealm */

@@ -3,7 +3,8 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-import { hostExecArgv } from '../../../runtime/compartment/lockdown.js';
+import { defaultConfig } from '../../../config/index.js';
+import { hostFlags } from '../../../runtime/process/host-flags.js';
 
 export interface Outcome {
   readonly ok: boolean;
@@ -28,7 +29,9 @@ export class Realm {
   private counter = 0;
 
   constructor() {
-    this.child = spawn(process.execPath, [...hostExecArgv, fixture], { stdio: ['pipe', 'pipe', 'ignore'] });
+    this.child = spawn(process.execPath, [...hostFlags(defaultConfig.turn.residentBytes), fixture], {
+      stdio: ['pipe', 'pipe', 'ignore'],
+    });
     const output = this.child.stdout;
     if (output === null) throw new Error('no output');
     createInterface({ input: output }).on('line', (line) => {

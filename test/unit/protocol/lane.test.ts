@@ -30,7 +30,7 @@ test('an-envelope-over-the-frame-limit-is-handed-back, alone, and the others lea
     lane.push(answer(no, size));
   expect(frames()).toEqual([[1], [3]]);
   expect(unsent).toEqual([]);
-  await null;
+  await Promise.resolve();
   expect(unsent.map(([no]) => no)).toEqual([2]);
   expect(unsent[0]?.[1]).toMatchObject({
     code: 'TOO_LARGE',
@@ -45,6 +45,6 @@ test('nothing-but-oversized: no frame, all handed back, control lane too', async
   lane.pushControl(answer(2, 1001));
   expect(frames()).toEqual([]);
   expect(lane.length).toBe(0);
-  await null;
+  await Promise.resolve();
   expect(unsent.map(([no]) => no)).toEqual([2, 1]);
 });
