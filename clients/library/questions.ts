@@ -86,6 +86,22 @@ export interface VerifyReport {
 /** A whole image is read through: this may take its time. */
 const VERIFY_MS = 3_600_000;
 
+/**
+ * A list whose answers are each as long as a frame allows: asked on after its last entry until there are no more, or `most`.
+ */
+async function inParts<Entry>(
+  most: number,
+  ask: (last: Entry | undefined, left: number) => Promise<unknown>,
+): Promise<Entry[]> {
+  const all: Entry[] = [];
+  while (all.length < most) {
+    const part = (await ask(all.at(-1), most - all.length)) as Entry[];
+    if (part.length === 0) break;
+    for (const entry of part) all.push(entry);
+  }
+  return all;
+}
+
 export abstract class Questions {
   abstract query(op: QueryOp, args: unknown[], deadlineMs?: number): Promise<unknown>;
 
@@ -95,21 +111,33 @@ export abstract class Questions {
 
   /** All names of the image, in order, with the oids that they stand for. */
   names(): Promise<[name: string, oid: string][]> {
-    return this.query('names', []) as Promise<[string, string][]>;
+    const after = (last: [string, string] | undefined): Promise<unknown> => this.query('names', [last?.[0] ?? null]);
+    return inParts<[string, string]>(Infinity, after);
   }
 
-  inspect(x: Ref): Promise<ObjectInfo> {
-    return this.query('inspect', [targetFor(x)]) as Promise<ObjectInfo>;
+  async inspect(x: Ref): Promise<ObjectInfo> {
+    const target = targetFor(x);
+    const whole = (await this.query('inspect', [target])) as ObjectInfo & { more: boolean };
+    for (let { more } = whole; more;) {
+      const part = (await this.query('inspect', [target, whole.slots.at(-1)?.slot])) as typeof whole;
+      whole.slots.push(...part.slots);
+      whole.parents.push(...part.parents);
+      more = part.more;
+    }
+    const { more: _all, ...info } = whole;
+    return info;
   }
 
   /** Turns that wrote the object, latest first. */
   history(x: Ref, limit = 100): Promise<TurnInfo[]> {
-    return this.query('history', [targetFor(x), limit]) as Promise<TurnInfo[]>;
+    const target = targetFor(x);
+    return inParts<TurnInfo>(limit, (last, left) => this.query('history', [target, left, last?.seq ?? 0]));
   }
 
   /** Durable turns in order, from the turn `from`; the last `limit` ones when absent. */
   journal(from = 0, limit = 100): Promise<TurnInfo[]> {
-    return this.query('journal', [from, limit]) as Promise<TurnInfo[]>;
+    const start = (last: TurnInfo | undefined): number => (last === undefined ? from : last.seq + 1);
+    return inParts<TurnInfo>(limit, (last, left) => this.query('journal', [start(last), left]));
   }
 
   /** Restores what the turn had changed, as a new turn. @throws TelosError UNKNOWN_TURN, UNDO_REFUSED naming the later turns */
@@ -118,7 +146,7 @@ export abstract class Questions {
   }
 
   deadLetters(): Promise<DeadLetterInfo[]> {
-    return this.query('deadLetters', []) as Promise<DeadLetterInfo[]>;
+    return inParts<DeadLetterInfo>(Infinity, (last) => this.query('deadLetters', [last?.id ?? null]));
   }
 
   /** Sends the dead letter again, under a new id. */

@@ -25,6 +25,7 @@ import {
   type DeadLetterRecord,
   type SessionRecord,
 } from '../journal/index.js';
+import { roomFor } from './answer-page.js';
 import type { KernelCore } from './core.js';
 import { notBegun, type Message } from './message.js';
 import type { KObject } from './objects.js';
@@ -97,21 +98,22 @@ export class Operations {
 
   #perform(session: Session, message: Message, op: QueryOp, args: readonly unknown[]): void {
     const done: Done = (error, value, now) => this.#finish(message, error, value, this.#gateOf(op), now);
+    const room = roomFor(this.core.config);
     switch (op) {
       case 'inspect':
-        this.queries.inspect(args[0], done);
+        this.queries.inspect(args[0], args[1], done);
         return;
       case 'history':
-        this.queries.history(args[0], args[1], done);
+        this.queries.history(args[0], args[1], args[2], room, done);
         return;
       case 'names':
-        this.queries.names(done);
+        this.queries.names(args[0], room, done);
         return;
       case 'journal':
         this.queries.journal(args[0], args[1], done);
         return;
       case 'deadLetters':
-        this.queries.deadLetters(done);
+        this.queries.deadLetters(args[0], done);
         return;
       case 'status':
       case 'verify':
@@ -207,8 +209,8 @@ export class Operations {
 
   service(_message: Message, op: string, args: Uint8Array, done: Done): void {
     const [target, limit] = unpack(args) as unknown[];
-    if (op === 'history') this.queries.history(target, limit, done);
-    else if (op === 'names') this.queries.names(done);
+    if (op === 'history') this.queries.history(target, limit, null, Infinity, done);
+    else if (op === 'names') this.queries.names(null, Infinity, done);
     else done(new TelosError('NOT_UNDERSTOOD', `the kernel has no look-up ${JSON.stringify(op)}`), null, this.core.now);
   }
 

@@ -2,7 +2,7 @@
  * Questions to the kernel itself: what an object is and was, what the journal holds, what is dead. They read the journal in pages and add what is
  * accepted and not yet there. Answers are values (msgpack), described in protocol/README.md.
  */
-import { TelosError, unpack, type CommitBody, type Content, type Oid, type WireError } from '../../protocol/index.js';
+import { TelosError, type Oid } from '../../protocol/index.js';
 import {
   decodeRecord,
   fieldsOf,
@@ -16,16 +16,33 @@ import {
   type NameRecord,
   type TurnRecord,
 } from '../journal/index.js';
+import { describeTurn, errorForm, readable } from './answer-forms.js';
+import { AnswerPage, roomFor } from './answer-page.js';
 import type { KernelCore } from './core.js';
-import { LOBBY, type KObject } from './objects.js';
+
+import type { KObject } from './objects.js';
 
 export type Done = (error: TelosError | null, value: unknown, now: number) => void;
 
 const PAGE = 512;
+/** Entries of an object's history that are read at a time: each may name thousands of turns. */
+const HISTORY_PAGE = 16;
+/** What a name takes in an answer beside itself and its oid. */
+const NAME_BYTES = 12;
 const MAX_LIMIT = 10_000;
 
 const bounded = (value: unknown, fallback: number): number =>
   typeof value === 'number' && value > 0 ? Math.min(MAX_LIMIT, Math.floor(value)) : fallback;
+
+interface SlotForm {
+  readonly slot: string;
+  readonly version: number;
+  readonly attempt: number;
+  readonly content: unknown;
+}
+
+/** As the journal has them: by their bytes. */
+const inOrder = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
 
 export class Queries {
   constructor(private readonly core: KernelCore) {}
@@ -95,98 +112,180 @@ export class Queries {
     });
   }
 
+  /** The same from the end of the range back to its beginning. */
+  #scanBack(
+    range: { gte: Buffer; lt: Buffer },
+    limit: number,
+    step: (value: Uint8Array) => boolean,
+    done: (now: number) => void,
+  ): void {
+    this.core.reader.page({ ...range, reverse: true }, limit, (rows, now) => {
+      for (const [, value] of rows) {
+        if (!step(value)) {
+          done(now);
+          return;
+        }
+      }
+      const last = rows[rows.length - 1];
+      if (last === undefined || rows.length < limit) done(now);
+      else this.#scanBack({ gte: range.gte, lt: last[0] }, limit, step, done);
+    });
+  }
+
   // ---- names and objects --------------------------------------------------------------------------------------------------------
 
-  names(done: Done): void {
+  /** The names after this one, in the order of their bytes; as many as fit. None: there are no more. */
+  names(after: unknown, room: number, done: Done): void {
+    if (after !== undefined && after !== null && typeof after !== 'string') {
+      done(new TelosError('BAD_ARGUMENT', `${typeof after} is no name to go on after`), null, this.core.now);
+      return;
+    }
+    this.#namesAfter(after ?? '', room, done);
+  }
+
+  #namesAfter(after: string, room: number, done: Done): void {
     const found = new Map<string, Oid>();
+    /** The last name that was read, when there may be more. */
+    let end: string | null = null;
+    let left = room;
     const take = (key: Buffer, value: Uint8Array): boolean => {
       const name = textOf(key);
-      found.set(name, decodeRecord<NameRecord>(value, `name ${name}`)[0]);
-      return true;
+      const [oid] = decodeRecord<NameRecord>(value, `name ${name}`);
+      found.set(name, oid);
+      left -= key.length + oid.length + NAME_BYTES;
+      if (left > 0) return true;
+      end = name;
+      return false;
     };
     const release = this.core.state.names.hold();
-    this.scan(rangeOf('n'), take, (now) => {
+    this.scan({ gt: keys.name(after), lt: rangeOf('n').lt }, take, (now) => {
       release();
       for (const [name, entry] of this.core.state.names) {
+        if (inOrder(name, after) <= 0 || (end !== null && inOrder(name, end) > 0)) continue;
         if (entry.oid === null) found.delete(name);
         else found.set(name, entry.oid);
       }
-      done(
-        null,
-        [...found].sort(([a], [b]) => (a < b ? -1 : 1)),
-        now,
-      );
+      if (found.size === 0 && end !== null) this.#namesAfter(end, room, done);
+      else
+        done(
+          null,
+          [...found].sort(([a], [b]) => inOrder(a, b)),
+          now,
+        );
     });
   }
 
-  inspect(target: unknown, done: Done): void {
+  /** The slots after this one; as many as fit. */
+  inspect(target: unknown, after: unknown, done: Done): void {
     this.find(target, (error, object) => {
       if (error || !object) {
         done(error, null, this.core.now);
         return;
       }
-      const sorted = [...object.slots].sort(([a], [b]) => (a < b ? -1 : 1));
-      const slots = sorted.map(([slot, { version, content, attempt }]) => ({
-        slot,
-        version,
-        attempt,
-        content: readable(content),
-      }));
+      const from = typeof after === 'string' ? after : '';
+      const sorted = [...object.slots].filter(([slot]) => slot > from).sort(([a], [b]) => (a < b ? -1 : 1));
+      const page = new AnswerPage<SlotForm>(sorted.length, roomFor(this.core.config));
+      for (const [slot, { version, content, attempt }] of sorted)
+        if (!page.add({ slot, version, attempt, content: readable(content) })) break;
       const { oid, shape } = object;
-      this.names((_error, names, now) => {
+      const { entries: slots } = page;
+      this.names(null, Infinity, (_error, names, now) => {
         const own = (names as [string, string][]).filter(([, named]) => named === oid).map(([name]) => name);
-        done(null, { oid, names: own, shape, slots, parents: slots.filter(({ slot }) => slot.endsWith('*')) }, now);
+        const parents = slots.filter(({ slot }) => slot.endsWith('*'));
+        done(null, { oid, names: own, shape, slots, parents, more: slots.length < sorted.length }, now);
       });
     });
   }
 
-  /** Turns that wrote the object, latest first. */
-  history(target: unknown, limit: unknown, done: Done): void {
+  // ---- history ------------------------------------------------------------------------------------------------------------------
+
+  /** Turns that wrote the object, latest first, from before the turn `before` on; as many as fit into `room` bytes. */
+  history(target: unknown, limit: unknown, before: unknown, room: number, done: Done): void {
     this.find(target, (error, object) => {
       if (error || !object) {
         done(error, null, this.core.now);
         return;
       }
-      const { oid } = object;
-      const seqs = new Set<number>(object.touched);
-      const take = (key: Buffer, value: Uint8Array): boolean => {
-        if (historyOf(key)[0] === oid)
-          for (const seq of decodeRecord<number[]>(value, `history of ${oid}`)) seqs.add(seq);
-        return true;
-      };
-      this.scan(prefixRange(keys.history(oid, 0).subarray(0, -8)), take, () => {
-        const wanted = [...seqs].sort((a, b) => b - a).slice(0, bounded(limit, 100));
-        this.#describeAll(wanted, oid, [], done);
-      });
+      const below = typeof before === 'number' && before > 0 ? before : Number.MAX_SAFE_INTEGER;
+      const page = new AnswerPage<object>(bounded(limit, 100), room);
+      this.#seqsBefore(object, below, bounded(limit, 100), (seqs) => this.#describeAll(seqs, object.oid, page, done));
     });
   }
 
-  #describeAll(seqs: number[], oid: Oid, found: unknown[], done: Done): void {
-    const seq = seqs[found.length];
-    if (seq === undefined) {
-      done(null, found, this.core.now);
-      return;
-    }
-    this.turn(seq, (turn) => {
-      found.push(turn === null ? { seq, folded: true } : describeTurn(seq, turn, oid));
-      this.#describeAll(seqs, oid, found, done);
+  /** The latest turns before `below` that wrote the object, in falling order. */
+  #seqsBefore({ oid, touched }: KObject, below: number, most: number, done: (seqs: number[]) => void): void {
+    const seqs = new Set(touched.filter((seq) => seq < below));
+    const take = (value: Uint8Array): boolean => {
+      for (const seq of decodeRecord<number[]>(value, `history of ${oid}`)) if (seq < below) seqs.add(seq);
+      return seqs.size < most;
+    };
+    const finish = (): void => done([...seqs].sort((a, b) => b - a).slice(0, most));
+    const all = { gte: keys.history(oid, 0), lt: prefixRange(keys.history(oid, 0).subarray(0, -8)).lt };
+    const back = (): void =>
+      this.#scanBack({ gte: all.gte, lt: keys.history(oid, below) }, HISTORY_PAGE, take, () => finish());
+    // An entry stands under its last turn: the first one from `below` on may hold turns before it.
+    this.core.reader.page({ gte: keys.history(oid, below), lt: all.lt }, 1, ([row]) => {
+      if (row && historyOf(row[0])[0] === oid) take(row[1]);
+      if (seqs.size < most) back();
+      else finish();
     });
+  }
+
+  /** A loop and no recursion: what is not durable yet is answered at once, thousands of turns in a row. */
+  #describeAll(seqs: readonly number[], oid: Oid, page: AnswerPage<object>, done: Done): void {
+    let group: GroupRecord | null = null;
+    let at = 0;
+    const next = (): void => {
+      for (let again = true; again;) {
+        const seq = seqs[at];
+        if (seq === undefined || page.full) {
+          done(null, page.entries, this.core.now);
+          return;
+        }
+        again = false;
+        let inThisStep = true;
+        this.#turnNear(group, seq, (turn, from) => {
+          group = from;
+          at++;
+          const fitted = page.add(turn === null ? { seq, folded: true } : describeTurn(seq, turn, oid));
+          if (!fitted) at = seqs.length;
+          if (inThisStep) again = true;
+          else next();
+        });
+        inThisStep = false;
+      }
+    };
+    next();
   }
 
   // ---- the journal ----------------------------------------------------------------------------------------------------------------
 
   /** The turn with this seq, in the journal or not yet in it. */
   turn(seq: number, done: (turn: TurnRecord | null, now: number) => void): void {
+    this.#turnNear(null, seq, (turn) => done(turn, this.core.now));
+  }
+
+  /** The same for one turn after another: `group` is the record of the one before, which may hold this one too. */
+  #turnNear(
+    group: GroupRecord | null,
+    seq: number,
+    done: (turn: TurnRecord | null, group: GroupRecord | null) => void,
+  ): void {
     for (const [first, turns] of this.core.groups.undurable()) {
       const turn = turns[seq - first];
       if (turn && seq >= first) {
-        done(turn, this.core.now);
+        done(turn, group);
         return;
       }
     }
-    this.core.reader.page({ gte: rangeOf('j').gte, lte: keys.record(seq), reverse: true }, 1, ([row], now) => {
+    const inGroup = group?.[3][seq - group[1]];
+    if (inGroup) {
+      done(inGroup, group);
+      return;
+    }
+    this.core.reader.page({ gte: rangeOf('j').gte, lte: keys.record(seq), reverse: true }, 1, ([row]) => {
       const record = row ? decodeRecord<GroupRecord>(row[1], `journal record of turn ${seq}`) : null;
-      done(record?.[3][seq - record[1]] ?? null, now);
+      done(record?.[3][seq - record[1]] ?? null, record);
     });
   }
 
@@ -238,24 +337,22 @@ export class Queries {
     const most = bounded(limit, 100);
     const end = this.core.groups.durableSeq;
     const start = typeof from === 'number' && from > 0 ? from : Math.max(1, end - most + 1);
-    const found: unknown[] = [];
-    const step = (seq: number, turn: TurnRecord): boolean => {
-      if (seq > end || found.length >= most) return false;
-      found.push(describeTurn(seq, turn));
-      return true;
-    };
-    if (start > end) done(null, found, this.core.now);
-    else this.turnsFrom(start, step, (now) => done(null, found, now));
+    const page = new AnswerPage<object>(most, roomFor(this.core.config));
+    const step = (seq: number, turn: TurnRecord): boolean =>
+      seq <= end && !page.full && page.add(describeTurn(seq, turn));
+    if (start > end) done(null, page.entries, this.core.now);
+    else this.turnsFrom(start, step, (now) => done(null, page.entries, now));
   }
 
   // ---- dead letters -----------------------------------------------------------------------------------------------------------------
 
-  deadLetters(done: Done): void {
-    const found: unknown[] = [];
+  /** Those after this one; as many as fit. */
+  deadLetters(after: unknown, done: Done): void {
+    const page = new AnswerPage<object>(MAX_LIMIT, roomFor(this.core.config));
     const take = (key: Buffer, value: Uint8Array): boolean => {
       const [message, error, history] = decodeRecord<DeadLetterRecord>(value, 'a dead letter');
       const [target, selector, , cause, sender, , time] = message;
-      found.push({
+      return page.add({
         id: fieldsOf(key)[0] ?? 0,
         target,
         selector,
@@ -265,9 +362,10 @@ export class Queries {
         error: errorForm(error),
         history,
       });
-      return found.length < MAX_LIMIT;
     };
-    this.scan(rangeOf('l'), take, (now) => done(null, found, now));
+    const from = typeof after === 'number' && Number.isSafeInteger(after) && after >= 0 ? after : -1;
+    const range = from < 0 ? rangeOf('l') : { gt: keys.deadLetter(from), lt: rangeOf('l').lt };
+    this.scan(range, take, (now) => done(null, page.entries, now));
   }
 
   deadLetter(
@@ -284,35 +382,4 @@ export class Queries {
       else done(null, decodeRecord<DeadLetterRecord>(value, `dead letter ${id}`), now);
     });
   }
-}
-
-/** Contents travel inside answers as their wire form. */
-const readable = (content: Content): unknown => (content instanceof Uint8Array ? unpack(content) : content);
-
-const errorForm = ([code, name, message, remedy]: WireError): object => ({ code, name, message, remedy });
-
-function describeTurn(seq: number, turn: TurnRecord, only?: Oid): object {
-  const [, session, no, origin, sender, target, selector, time, trace, bytes, , namesBefore] = turn;
-  const body = unpack(bytes) as CommitBody;
-  const writes = body[3]
-    .filter(([oid]) => only === undefined || oid === only || only === LOBBY)
-    .map(([oid, slots]) => ({ oid, slots: slots.map(([slot]) => slot) }));
-  const error = body[7][0] ? null : errorForm(body[7][2]);
-  return {
-    seq,
-    time,
-    session,
-    no,
-    origin,
-    sender,
-    target,
-    selector,
-    trace,
-    writes,
-    creates: body[2],
-    names: namesBefore.map(([name]) => name),
-    outbox: body[5].length,
-    timers: body[6].length,
-    error,
-  };
 }

@@ -14,8 +14,8 @@ interface Pair {
   readonly errors: string[];
   answered: number;
   /** Hands over what the kernel has sent since the last time. */
-  deliver(): void;
-  ask(selector: string): void;
+  readonly deliver: () => void;
+  readonly ask: (selector: string) => void;
 }
 
 async function pair(): Promise<Pair> {
@@ -45,15 +45,15 @@ async function pair(): Promise<Pair> {
   session.onWelcome(id, WINDOW, w.now);
   const made: Pair = {
     ...{ w, session, sent, errors: [], answered: 0 },
-    deliver() {
+    deliver: () => {
       for (const [, envelope] of w.toClient.slice(heard)) {
         if (envelope[0] === T.ERROR) made.errors.push((envelope[2] as string[])[0] as string);
         session.onEnvelope(envelope as ToClient, w.now);
       }
       heard = w.toClient.length;
     },
-    ask(selector) {
-      const sink: Sink = { done: () => void made.answered++, failed: (error) => void made.errors.push(error.code) };
+    ask: (selector) => {
+      const sink: Sink = { done: () => made.answered++, failed: (error) => void made.errors.push(error.code) };
       session.ask({ target: '#a', selector, args: pack([]), origin: ORIGIN.PROGRAM }, sink, w.now);
     },
   };
