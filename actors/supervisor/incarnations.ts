@@ -2,60 +2,23 @@
  * Owns: the incarnations of workers. The attempts of a worker are named by its incarnation, and stand in the journal for ever, so no
  * two lives of workers of one image may share a number, and none may have one of the kernel's.
  *
- *   W1  A number is given only after the journal has, durably, a higher one as the next.
- *   W2  Workers count from WORKER_BASE on, the kernel below it; both stay below 2^21, so that incarnation × 2^32 + counter is exact.
+ *   W1  Each life has a number of its own, from the counter in `head` that the kernel's lives have theirs from; it is durable there before it
+ *       is given. `head` is overwritten in place, so this works on a full disk.
+ *   W2  All stay below 2^21, so that incarnation × 2^32 + counter is exact.
  */
 import { TelosError } from '../../protocol/index.js';
-import { decodeRecord, encodeRecord, keys, type Key } from '../../runtime/journal/index.js';
+import type { JournalPort } from '../../runtime/journal/index.js';
 
-export const WORKER_BASE = 2 ** 20;
 const END = 2 ** 21;
-/** Numbers that are reserved at once; those left over at the end of the kernel's life are lost. */
-const BLOCK = 8;
-
-export interface NumberStore {
-  read(key: Key): Promise<Buffer | undefined>;
-  /** Durable when it resolves. */
-  write(key: Key, value: Buffer): Promise<void>;
-}
-
-const KEY = keys.meta('workers');
 
 export class Incarnations {
-  #next: number;
-  #reserved: number;
-  #reserving: Promise<void> | null = null;
+  constructor(private readonly journal: Pick<JournalPort, 'raiseIncarnation'>) {}
 
-  private constructor(
-    private readonly store: NumberStore,
-    next: number,
-  ) {
-    this.#next = next;
-    this.#reserved = next;
-  }
-
-  static async open(store: NumberStore, first: number): Promise<Incarnations> {
-    const stored = await store.read(KEY);
-    const all = new Incarnations(store, stored ? decodeRecord<[number]>(stored, 'm workers')[0] : WORKER_BASE);
-    await all.#reserve(Math.max(BLOCK, first));
-    return all;
-  }
-
+  /** @throws TelosError INTERNAL when there is none left, STORAGE_FAILED */
   async take(): Promise<number> {
-    while (this.#next >= this.#reserved) await this.#more();
-    return this.#next++;
-  }
-
-  #more(): Promise<void> {
-    this.#reserving ??= this.#reserve(BLOCK).finally(() => (this.#reserving = null));
-    return this.#reserving;
-  }
-
-  async #reserve(count: number): Promise<void> {
-    const end = this.#reserved + count;
-    if (end > END)
-      throw new TelosError('INTERNAL', `worker incarnation ${end} is beyond ${END}: this image has used them up`);
-    await this.store.write(KEY, encodeRecord([end]));
-    this.#reserved = end;
+    const incarnation = await this.journal.raiseIncarnation();
+    if (incarnation >= END)
+      throw new TelosError('INTERNAL', `incarnation ${incarnation} is beyond ${END - 1}: this image has used them up`);
+    return incarnation;
   }
 }

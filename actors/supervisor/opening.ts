@@ -12,12 +12,8 @@ import {
 } from '../../runtime/journal/index.js';
 import type { Log } from '../../runtime/process/index.js';
 import { hashToken, type Admission } from './admission.js';
-import { Incarnations } from './incarnations.js';
 import type { KernelLifeConfig } from './kernel-life.js';
 import { Storage } from './storage.js';
-
-/** Numbers of workers reserved at the start beside one for each: for a quarantine host and the first restarts. */
-const SPARE_INCARNATIONS = 4;
 
 /** Makes the image where there is none. @throws TelosError as openJournal and createImage do */
 export async function openStorage(
@@ -37,12 +33,4 @@ export async function admitClients(admission: Admission, { owner }: ImageKeys, s
     const [, rights, tokenHash] = decodeRecord<ClientRecord>(value, `client ${textOf(key)}`);
     admission.addClient(textOf(key), { rights, tokenHash });
   }
-}
-
-/** While nothing can be written, no attempt of a worker can come into the journal: its number need not be durable. */
-export function reserveIncarnations(storage: Storage, { config }: KernelLifeConfig): Promise<Incarnations> {
-  const { hosts, services } = config.supervisor;
-  const write = (key: Buffer, value: Buffer): Promise<void> =>
-    storage.journal.readOnly ? Promise.resolve() : storage.put([key, value]);
-  return Incarnations.open({ read: (key) => storage.get(key), write }, hosts + services.length + SPARE_INCARNATIONS);
 }

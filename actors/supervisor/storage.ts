@@ -1,39 +1,15 @@
 /**
- * Owns: the open journal of a serving kernel, and the order of appends to it: those of the kernel and, in between, the few keys of the wiring.
+ * Owns: the open journal of a serving kernel, and the order of appends to it: none is begun before the one before has ended, close waits for all.
  */
-import type { Seq } from '../../protocol/index.js';
-import type { GroupWrite, JournalPort, Key, KeyRange, Put } from '../../runtime/journal/index.js';
+import type { GroupWrite, JournalPort, Key, KeyRange } from '../../runtime/journal/index.js';
 
 export class Storage {
-  #endSeq: Seq;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(readonly journal: JournalPort) {
-    this.#endSeq = journal.identity.endSeq;
-  }
+  constructor(readonly journal: JournalPort) {}
 
   append(group: GroupWrite): Promise<void> {
-    return this.#inOrder(async () => {
-      await this.journal.append(group);
-      if (group.record !== null) this.#endSeq = group.lastSeq;
-    });
-  }
-
-  /** Keys of the wiring itself. */
-  put(...puts: Put[]): Promise<void> {
-    return this.#inOrder(() =>
-      this.journal.append({
-        record: null,
-        firstSeq: (this.#endSeq + 1) as Seq,
-        lastSeq: this.#endSeq,
-        puts,
-        deletes: [],
-      }),
-    );
-  }
-
-  async get(key: Key): Promise<Buffer | undefined> {
-    return (await this.journal.getMany([key]))[0];
+    return this.#inOrder(() => this.journal.append(group));
   }
 
   /** Every entry of a range that is known to be short. */

@@ -1,6 +1,7 @@
 import { Admission, hashToken } from '../../actors/supervisor/admission.js';
-import { Incarnations, WORKER_BASE, type NumberStore } from '../../actors/supervisor/incarnations.js';
+import { Incarnations } from '../../actors/supervisor/incarnations.js';
 import { MAGIC, PROTOCOL_VERSION, TelosError, type Hello } from '../../protocol/index.js';
+import { MemoryJournal, MemoryStore } from '../../runtime/journal/index.js';
 
 const OWNER = 'owner-key';
 const HOST = 'host-key';
@@ -69,49 +70,32 @@ describe('admission', () => {
   });
 });
 
-/** Keeps what was written when the write was durable. */
-class Store implements NumberStore {
-  value: Buffer | undefined;
-  writes = 0;
-
-  async read(): Promise<Buffer | undefined> {
-    return this.value;
-  }
-
-  async write(_key: Buffer, value: Buffer): Promise<void> {
-    await Promise.resolve();
-    this.value = value;
-    this.writes++;
-  }
-}
-
 describe('incarnations of workers', () => {
-  test('no-number-twice-over-many-lives-of-the-kernel (W1)', async () => {
-    const store = new Store();
+  test('no-number-twice-over-many-lives-of-the-kernel, its own included (W1)', async () => {
+    const store = new MemoryStore('image');
     const given = new Set<number>();
     let count = 0;
     for (let life = 0; life < 20; life++) {
-      const numbers = await Incarnations.open(store, 3);
-      for (let i = 0; i < life * 3; i++, count++) given.add(await numbers.take());
+      const journal = new MemoryJournal(store);
+      given.add(journal.identity.incarnation);
+      const numbers = new Incarnations(journal);
+      const taken = await Promise.all(Array.from({ length: life * 3 }, () => numbers.take()));
+      for (const number of taken) given.add(number);
+      count += taken.length + 1;
+      await journal.close();
     }
     expect(given.size).toBe(count);
-    expect(Math.min(...given)).toBeGreaterThanOrEqual(WORKER_BASE);
   });
 
-  test('taken-at-once-beyond-what-is-reserved: each waits for the write', async () => {
-    const store = new Store();
-    const numbers = await Incarnations.open(store, 1);
-    const taken = await Promise.all(Array.from({ length: 50 }, () => numbers.take()));
-    expect(new Set(taken).size).toBe(50);
-    const next = await (await Incarnations.open(store, 1)).take();
-    expect(next).toBeGreaterThan(Math.max(...taken));
+  test('counter-that-can-not-be-raised-gives-no-number (W1)', async () => {
+    const raiseIncarnation = (): Promise<number> => Promise.reject(new TelosError('STORAGE_FAILED', 'head'));
+    await expect(new Incarnations({ raiseIncarnation }).take()).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
   });
 
-  test('write-that-fails-gives-no-number (W1)', async () => {
-    const store = new Store();
-    const numbers = await Incarnations.open(store, 1);
-    for (let i = 0; i < 8; i++) await numbers.take();
-    store.write = () => Promise.reject(new TelosError('DISK_FULL', 'no room'));
-    await expect(numbers.take()).rejects.toMatchObject({ code: 'DISK_FULL' });
+  test('number-beyond-what-attempts-can-hold-is-refused (W2)', async () => {
+    const at = (number: number): Promise<number> =>
+      new Incarnations({ raiseIncarnation: () => Promise.resolve(number) }).take();
+    expect(await at(2 ** 21 - 1)).toBe(2 ** 21 - 1);
+    await expect(at(2 ** 21)).rejects.toMatchObject({ code: 'INTERNAL' });
   });
 });
