@@ -136,6 +136,7 @@ const offend = (raw: Driver, links: number, seed: number): Promise<Offence[]> =>
         [3, 1, 'thing', 10],
         [4, 1, 10],
         [5, 1],
+        [7, [1, 1]],
         [6, 2, 1, 5000, 'names', args],
         [6, 2, 1, 5000, 'inspect', peer.pack(['thing'])],
       ];
