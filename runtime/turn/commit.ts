@@ -83,7 +83,11 @@ function writeSets(turn: Turn, slots: Written[]): WriteSet[] {
 function slotWrite(turn: Turn, view: ObjectView, draft: Draft): SlotWrite | null {
   const slot = draft.key;
   const before = view.object?.slots.get(slot);
-  if (draft.removed) return before === undefined ? null : [slot, WRITE.REMOVE, null];
+  if (draft.removed) {
+    if (before !== undefined) return [slot, WRITE.REMOVE, null];
+    if (view.object !== null && !view.hasRead(slot)) view.read(slot, ABSENT); // that there is nothing to remove
+    return null;
+  }
   if (draft.named) draft.replace(turn.codec.resolved(draft.content));
   const { content } = draft;
   if (before !== undefined && content instanceof Uint8Array && view.hasRead(slot)) {
@@ -95,11 +99,13 @@ function slotWrite(turn: Turn, view: ObjectView, draft: Draft): SlotWrite | null
 
 function nameWrites(turn: Turn): NameWrite[] {
   const writes: NameWrite[] = [];
-  for (const { name, committed, drafts } of turn.names.values()) {
-    const draft = drafts.get(name);
+  for (const view of turn.names.values()) {
+    const { name, committed } = view;
+    const draft = view.drafts.get(name);
     if (draft === undefined) continue;
     const oid = draft.removed ? null : (draft.content as Oid);
-    if (oid !== committed || oid !== null) writes.push([name, oid]);
+    if (oid !== null || committed !== null) writes.push([name, oid]);
+    else view.wasRead = true; // that there is nothing to take away
   }
   return writes;
 }
