@@ -36,19 +36,15 @@ async function showOnce(context: Context, image: Image): Promise<void> {
 /** Again and again, also through restarts of the kernel and while nothing serves the image. */
 async function watchStatus(context: Context, image: Image): Promise<void> {
   const quick = image.with({ deadlineMs: LOOK_MS });
-  for (let before: { seq: number; at: number } | null = null; ;) {
-    const at = performance.now();
-    const now: StatusInfo | null = await unlessPassing(quick.status(), (error) => {
+  for (;;) {
+    const now = await unlessPassing(quick.status(), (error) => {
       if (context.json) context.print(JSON.stringify(errorJson(error)));
       else context.print(context.paint.yellow(`${context.dir} is out of reach (${error.message}); trying again`));
     });
     if (now !== null) {
       if (process.stdout.isTTY) process.stdout.write('\x1b[H\x1b[2J');
-      const rate: object =
-        before === null ? {} : { turnsPerSecond: (1000 * Math.max(0, now.seq - before.seq)) / (at - before.at) };
-      show(context, { ...now, ...rate });
+      show(context, now);
     }
-    before = now === null ? null : { seq: now.seq, at };
     await pause(WATCH_MS);
   }
 }
