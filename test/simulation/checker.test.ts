@@ -72,6 +72,7 @@ class Builder {
       namesBefore: [],
       firstOutgoing: 100 * seq,
       consumed: more.consumed ?? false,
+      own: '',
     };
     history.turns.push(turn);
     this.attempt(attempt, reads, { session: turn.session, no: turn.no, wrote: true });

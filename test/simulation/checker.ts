@@ -13,17 +13,19 @@ import {
   type AnswerFact,
   type AttemptFact,
   type History,
-  type RequestFact,
   type TurnFact,
   type Violation,
 } from './history.js';
-import { expectedResults, UNKNOWN } from './expected.js';
+import { expectedResults, sameResult, UNKNOWN } from './expected.js';
+import { checkLeftovers } from './leftovers.js';
+import { Outgoing } from './outgoing.js';
+import { checkRealTime, describeReads } from './real-time.js';
+import { checkStrikes } from './strikes.js';
+import { idOf, Undos } from './undo.js';
 import { nameKey, Replay, sameContent, slotKey } from './replay.js';
 
 /** The kernel's own word in place of a turn: an error, and nothing else. */
 const isRefusal = ({ body }: TurnFact): boolean => !body[7][0] && body.slice(0, 7).every((part) => part.length === 0);
-
-const idOf = (fact: { session: number; no: number }): string => `${fact.session}:${fact.no}`;
 
 class Checker {
   readonly replay: Replay;
@@ -39,16 +41,19 @@ class Checker {
   }
 
   run(): Violation[] {
+    const fail = (rule: string, message: string): void => this.fail(rule, message);
     this.checkAttempts();
     this.checkOnce();
     this.checkAnswers();
     this.checkSameAnswer();
-    this.checkRealTime();
+    checkRealTime(this.history, this.replay, fail);
+    checkStrikes(this.history, fail);
     this.checkResults();
-    this.checkOutgoing();
+    new Outgoing(this.history, this.replay, fail).check();
+    new Undos(this.history, this.replay, fail).check();
+    checkLeftovers(this.history, fail);
     this.checkNotices();
     this.checkEffects();
-    this.checkMoney();
     this.checkEnd();
     return this.violations;
   }
@@ -58,7 +63,7 @@ class Checker {
     for (const turn of this.history.turns) {
       const fact = this.history.attempts.get(turn.attempt);
       if (fact === undefined) {
-        if (turn.seq > 1 && !isRefusal(turn))
+        if (turn.seq > 1 && !isRefusal(turn) && turn.own === '')
           this.fail('once', `turn ${turn.seq} is of attempt ${turn.attempt}, which no host sent`);
         continue;
       }
@@ -147,20 +152,13 @@ class Checker {
     if (point === Infinity)
       this.fail(
         'serializability',
-        `what attempt ${fact.attempt} (${idOf(fact)}) read never stood together: ${this.describeReads(fact)}`,
+        `what attempt ${fact.attempt} (${idOf(fact)}) read never stood together: ${describeReads(this.replay, fact)}`,
       );
     else if (point > answer.durable)
       this.fail(
         'gate',
         `the answer of ${idOf(answer)} shows what turn ${point} left, when only turn ${answer.durable} was durable`,
       );
-  }
-
-  describeReads(fact: AttemptFact): string {
-    const slots = fact.reads.map(
-      ([oid, slot, attempt]) => `${oid}.${slot}@${attempt}(turn ${this.replay.turnOf.get(attempt)?.seq ?? '-'})`,
-    );
-    return [...slots, ...fact.names.map(([name, attempt]) => `=${name}@${attempt}`)].join(' ');
   }
 
   /** A repeat gets the same answer; only one that wrote nothing may be run anew, by a later life of the kernel. */
@@ -181,43 +179,6 @@ class Checker {
     }
   }
 
-  checkRealTime(): void {
-    type Moment = [at: number, request: RequestFact, ends: boolean];
-    const moments: Moment[] = [];
-    for (const request of this.history.requests) {
-      moments.push([request.begun, request, false]);
-      if (request.attempt !== 0) moments.push([request.ended, request, true]);
-    }
-    moments.sort((a, b) => a[0] - b[0]);
-    const points = new Map<RequestFact, number>();
-    let reached = 0;
-    for (const [, request, ends] of moments) {
-      if (ends) reached = Math.max(reached, points.get(request) ?? 0);
-      else if (request.attempt !== 0) points.set(request, this.#pointOf(request, reached));
-    }
-  }
-
-  #pointOf(request: RequestFact, reached: number): number {
-    const turn = this.replay.turnOf.get(request.attempt);
-    if (turn !== undefined) {
-      if (turn.seq <= reached)
-        this.fail(
-          'real-time',
-          `${request.token} was asked when turn ${reached} had been seen, and became turn ${turn.seq}`,
-        );
-      return turn.seq;
-    }
-    const fact = this.history.attempts.get(request.attempt);
-    if (fact === undefined || fact.wrote) return reached;
-    const point = this.replay.firstPoint(fact.reads, fact.names, reached);
-    if (point !== Infinity) return point;
-    this.fail(
-      'real-time',
-      `${request.token} was asked when turn ${reached} had been seen, and read what stood before: ${this.describeReads(fact)}`,
-    );
-    return reached;
-  }
-
   /** Every answer is what the same operations give when they are carried out alone, at the turn's place in the order. */
   checkResults(): void {
     for (const { token, attempt, results } of this.history.requests) {
@@ -229,65 +190,13 @@ class Checker {
       if (point === Infinity) continue;
       const wanted = expectedResults(this.replay, ops, point);
       wanted.forEach((value, i) => {
-        if (value !== UNKNOWN && value !== results[i])
+        if (value !== UNKNOWN && !sameResult(value, results[i]))
           this.fail(
             'result',
             `${token} (turn ${turn?.seq ?? `after ${point}`}) was answered ${JSON.stringify(results)}; by the order it is ${String(value)} at place ${i}`,
           );
       });
     }
-  }
-
-  /** Outbox messages and timers: sent by a durable turn, handled by exactly one, or a dead letter. */
-  checkOutgoing(): void {
-    const sentBy = new Map<number, TurnFact>();
-    for (const turn of this.history.turns) {
-      const count = turn.body[5].length + turn.body[6].length;
-      for (let i = 0; i < count; i++) {
-        const no = turn.firstOutgoing + i;
-        const other = sentBy.get(no);
-        if (other !== undefined) this.fail('outbox', `turns ${other.seq} and ${turn.seq} both sent message ${no}`);
-        sentBy.set(no, turn);
-      }
-    }
-    for (const delivery of this.history.deliveries) {
-      const sender = sentBy.get(delivery.no);
-      if (sender === undefined)
-        this.fail('gate', `message ${delivery.no} was delivered, and no turn in the journal sent it`);
-      else if (sender.seq > delivery.durable)
-        this.fail(
-          'gate',
-          `message ${delivery.no} of turn ${sender.seq} was delivered when only turn ${delivery.durable} was durable`,
-        );
-      else this.#checkDue(sender, delivery.no, delivery.time);
-    }
-    for (const [no, sender] of sentBy) this.#checkHandled(no, sender);
-  }
-
-  #checkDue(sender: TurnFact, no: number, time: number): void {
-    const timer = sender.body[6][no - sender.firstOutgoing - sender.body[5].length];
-    if (timer !== undefined && time < sender.time + timer[0])
-      this.fail('timer', `timer ${no} of turn ${sender.seq} fired ${sender.time + timer[0] - time} ms early`);
-  }
-
-  #checkHandled(no: number, sender: TurnFact): void {
-    const handled = this.history.turns.filter((turn) => turn.session === 0 && turn.no === no);
-    const dead = this.history.deadLetters.has(`0:${no}`);
-    const pending = this.history.pending.has(no);
-    const [turn] = handled;
-    if (turn !== undefined) {
-      if (!turn.consumed) this.fail('outbox', `turn ${turn.seq} handled message ${no} and left it in the journal`);
-      if (turn.seq <= sender.seq)
-        this.fail('outbox', `message ${no} was handled in turn ${turn.seq}, before turn ${sender.seq} had sent it`);
-      if (pending) this.fail('outbox', `message ${no} was handled in turn ${turn.seq} and is still to be delivered`);
-      if (turn.body[7][0] === dead)
-        this.fail(
-          'outbox',
-          `message ${no} ended ${turn.body[7][0] ? 'well' : 'in an error'} and there is ${dead ? 'a' : 'no'} dead letter`,
-        );
-    } else if (!dead && !pending) this.fail('outbox', `message ${no} of turn ${sender.seq} is lost`);
-    else if (pending && this.history.stuck === '')
-      this.fail('liveness', `message ${no} of turn ${sender.seq} was never delivered`);
   }
 
   /** Notices: durable when they left, in order, without holes, and exactly what the turn changed. */
@@ -341,27 +250,14 @@ class Checker {
     }
   }
 
-  /** Transfers neither make nor lose money; what is on its way in the outbox counts. */
-  checkMoney(): void {
-    let total = 0;
-    for (const key of this.replay.keys())
-      if (key.endsWith(' balance')) total += Number(this.replay.latest(key).content ?? 0);
-    let expected = 0;
-    for (const { body } of this.history.turns) {
-      for (const [oid, writes] of body[3])
-        for (const [slot, , payload] of writes)
-          if (slot === 'balance' && body[2].includes(oid)) expected += Number(payload);
-    }
-    for (const no of this.history.pending) total += this.history.moneyIn.get(no) ?? 0;
-    for (const letter of this.history.deadLetters) total += this.history.moneyIn.get(Number(letter.slice(2))) ?? 0;
-    if (total !== expected) this.fail('money', `${expected} was put in and ${total} is there`);
-  }
-
   /** After faults have stopped everything is answered, and what is read back is what the journal says. */
   checkEnd(): void {
     if (this.history.stuck !== '') this.fail('liveness', this.history.stuck);
     for (const request of this.history.requests) {
       if (request.outcome === 'open') this.fail('liveness', `${request.token} was never answered`);
+      else if (request.code === 'MUTE')
+        this.fail('liveness', `${request.token} was given up, though a kernel was there`);
+      else if (request.code === 'EARLY') this.fail('deadline', `${request.token} was given up before its deadline`);
       else if (request.code === 'EXPIRED' || request.code === 'INTERNAL' || request.code === 'MALFORMED')
         this.fail('answer', `${request.token} ended in ${request.code}`);
     }

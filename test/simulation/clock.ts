@@ -2,7 +2,7 @@
  * Virtual time: a queue of things to do, ordered by time and then by the order in which they were asked for.
  *
  * Owns the only clock of a simulation. Invariants:
- *   S1  time never goes back; `step` counts what was done, so two things at one moment still have an order.
+ *   S1  time never goes back, and may leap (`sleep`); `step` counts what was done, so two things at one moment still have an order.
  *   S2  what a cancelled handle would have done is never done.
  */
 /** Turns of the event loop after which code that has not said anything rests. */
@@ -40,7 +40,7 @@ export class Clock {
       if (next === undefined || next.at > until) return false;
       this.#pop();
       if (next.cancelled) continue;
-      this.now = next.at;
+      this.now = Math.max(this.now, next.at);
       this.step++;
       next.run();
     }
@@ -59,7 +59,7 @@ export class Clock {
       if (next === undefined || next.at > until) return false;
       this.#pop();
       if (next.cancelled) continue;
-      this.now = next.at;
+      this.now = Math.max(this.now, next.at);
       this.step++;
       next.run();
       if (this.#touched) await this.#settle();
@@ -74,6 +74,11 @@ export class Clock {
       this.#touched = false;
       await new Promise<void>((resolve) => void setImmediate(resolve));
     }
+  }
+
+  /** The machine sleeps: when it wakes all that was due is late. */
+  sleep(ms: number): void {
+    this.now += ms;
   }
 
   #push(entry: Entry): void {

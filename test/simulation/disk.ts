@@ -19,9 +19,18 @@ export class Disk {
   durable = 0;
   /** The next append fails: before it reached the disk, or after. */
   failNext: 'no' | 'unwritten' | 'written' = 'no';
+  /** No room: appends fail, reads don't. */
+  fullUntil = 0;
+  /** Broken on purpose: a full disk says that it has written. */
+  lies = false;
   slowUntil = 0;
+  /** Told of each group once it is durable. */
+  onDurable: (group: GroupWrite) => void = () => undefined;
+  /** Broken on purpose: what is changed in the groups before they are written. */
+  tamper: (group: GroupWrite) => GroupWrite = (group) => group;
   /** Written to the log, and not synced. */
   #written: GroupWrite | null = null;
+  #lied = false;
   /** Begun by each life; what an earlier life had asked for is not done any more. */
   #life = 0;
 
@@ -36,7 +45,12 @@ export class Disk {
     this.#life++;
     const identity = this.store.open();
     this.durable = this.store.endSeq;
+    this.#lied = false;
     return identity;
+  }
+
+  get full(): boolean {
+    return this.clock.now < this.fullUntil && !this.lies;
   }
 
   powerCut(): void {
@@ -57,9 +71,14 @@ export class Disk {
     this.store.apply(group);
     this.store.sync();
     this.#written = null;
+    this.onDurable(group);
   }
 
-  append(group: GroupWrite, done: (error: TelosError | null) => void): void {
+  append(written: GroupWrite, done: (error: TelosError | null) => void): void {
+    const group = this.tamper(written);
+    if (this.full) return this.#later(1, () => done(new TelosError('DISK_FULL', 'no room, as planned')));
+    this.#lied ||= this.lies && this.clock.now < this.fullUntil;
+    if (this.#lied) return this.#later(1, () => done(null));
     const fail = this.failNext;
     this.failNext = 'no';
     const slow = this.clock.now < this.slowUntil ? this.random.between(20, 400) : 0;

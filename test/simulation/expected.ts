@@ -1,15 +1,17 @@
 /** What a script answers when it is carried out alone on the state after some turn: another few lines that know nothing of hosts. */
 import type { Content } from '../../protocol/envelope.js';
-import { nameKey, slotKey, type Replay } from './replay.js';
+import { LOBBY, nameKey, slotKey, type Replay } from './replay.js';
 import type { Op } from './script.js';
 
-/** Nothing is claimed about this one (a listing, an inherited or large value). */
+/** Nothing is claimed about this one (an inherited or large value). */
 export const UNKNOWN = Symbol('unknown');
-type Expected = Content | typeof UNKNOWN;
+type Single = Content | typeof UNKNOWN;
+/** A listing is in the order of its words. */
+export type Expected = Single | readonly string[];
 
 class Serial {
   readonly results: Expected[] = [];
-  readonly #written = new Map<string, Expected>();
+  readonly #written = new Map<string, Single>();
 
   constructor(
     private readonly replay: Replay,
@@ -21,7 +23,7 @@ class Serial {
     return slotKey(oid, slot);
   }
 
-  get(who: string, slot: string): Expected {
+  get(who: string, slot: string): Single {
     const key = this.#key(who, slot);
     const written = this.#written.get(key);
     if (written !== undefined) return written;
@@ -29,15 +31,22 @@ class Serial {
     return attempt === 0 || content instanceof Uint8Array ? UNKNOWN : content;
   }
 
-  set(who: string, slot: string, value: Expected): void {
+  set(who: string, slot: string, value: Single): void {
     this.#written.set(this.#key(who, slot), value);
   }
 
-  add(who: string, slot: string, amount: number): Expected {
+  add(who: string, slot: string, amount: number): Single {
     const old = this.get(who, slot);
     const sum = old === UNKNOWN ? UNKNOWN : Number(old) + amount;
     this.set(who, slot, sum);
     return sum;
+  }
+
+  /** What a turn wrote itself is not added: no script lists after it has written. */
+  #list(who: string): Expected {
+    if (who === LOBBY) return [...this.replay.namesAt(this.point).keys()].sort();
+    const prefix = this.#key(who, '');
+    return this.#written.size > 0 ? UNKNOWN : this.replay.slotsAt(prefix, this.point).sort();
   }
 
   /** False: from here on nothing is claimed. */
@@ -67,6 +76,8 @@ class Serial {
       case 'after':
         return true;
       case 'list':
+        this.results.push(this.#list(op[1]));
+        return true;
       case 'look':
         this.results.push(UNKNOWN);
         return true;
@@ -75,6 +86,12 @@ class Serial {
     }
   }
 }
+
+/** Listings are compared as sets. */
+export const sameResult = (expected: Exclude<Expected, typeof UNKNOWN>, result: unknown): boolean =>
+  Array.isArray(expected)
+    ? Array.isArray(result) && [...(result as string[])].sort().join(' ') === expected.join(' ')
+    : expected === result;
 
 export function expectedResults(replay: Replay, ops: readonly Op[], point: number): Expected[] {
   const serial = new Serial(replay, point);

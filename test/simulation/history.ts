@@ -4,6 +4,8 @@
  * host's own cache, and from the journal as it is found at the end.
  */
 import type { CommitBody, Content, Reply } from '../../protocol/envelope.js';
+import type { WireError } from '../../protocol/errors.js';
+import { nothingKept, type Kept } from './leftovers.js';
 import type { Op } from './script.js';
 import type { NameBefore, SlotBefore } from '../../runtime/journal/records.js';
 
@@ -21,6 +23,8 @@ export interface TurnFact {
   readonly firstOutgoing: number;
   /** It handled an outbox message or timer. */
   readonly consumed: boolean;
+  /** What the kernel did here itself (`undo(7)`, `deadLetterDrop`, …); '' for the turn of a host. */
+  readonly own: string;
 }
 
 /** One slot as a turn saw it; the pseudo slots `''` and `'*'` have no content; undefined: nobody noted it. */
@@ -98,6 +102,52 @@ export interface EffectFact {
   readonly body: string;
 }
 
+/** A QUERY, when the kernel first got it. */
+export interface QuestionFact {
+  readonly at: number;
+  readonly op: string;
+  readonly args: readonly unknown[];
+}
+
+/** The kernel's answer to a question at the moment it left. */
+export interface ToldFact {
+  readonly session: number;
+  readonly no: number;
+  readonly life: number;
+  readonly seq: number;
+  readonly value: unknown;
+  readonly error: WireError | null;
+  /** Last turn that a power cut at this moment would have left. */
+  readonly durable: number;
+  /** When its client got it. */
+  ended: number;
+}
+
+/** A dead letter. */
+export interface LetterFact {
+  /** `session:no` of the message. */
+  readonly of: string;
+  readonly money: number;
+  /** It is still there at the end. */
+  left: boolean;
+}
+
+/** A message ended the host that ran it. */
+export interface DoomFact {
+  readonly life: number;
+  readonly id: string;
+  readonly quarantine: boolean;
+}
+
+/** The kernel gave a host up. */
+export interface LossFact {
+  readonly life: number;
+  readonly quarantine: boolean;
+  /** The message that ended it, if one did and the kernel had not ended that message meanwhile; else ''. */
+  readonly doomedBy: string;
+  readonly struck: readonly string[];
+}
+
 export interface History {
   /** What each token asked for. */
   readonly scripts: Map<string, readonly Op[]>;
@@ -109,8 +159,20 @@ export interface History {
   readonly deliveries: DeliveryFact[];
   readonly notices: NoticeFact[];
   readonly effects: EffectFact[];
+  /** By `session:no`. */
+  readonly questions: Map<string, QuestionFact>;
+  readonly told: ToldFact[];
+  readonly dooms: DoomFact[];
+  readonly losses: LossFact[];
+  /** Strikes that were durable when a life of the kernel began, by `life session:no`. */
+  readonly strikesAtBirth: Map<string, number>;
   /** `session:no` of each dead letter at the end. */
   readonly deadLetters: Set<string>;
+  /** Every letter that ever was durable. */
+  readonly letters: Map<number, LetterFact>;
+  /** What the journal keeps at the end, and the last life of the kernel that was at rest. */
+  readonly kept: Kept;
+  lastLife: number;
   /** Numbers of outbox messages and timers that the journal still holds at the end. */
   readonly pending: Set<number>;
   /** What outgoing messages carry, by their number. */
@@ -146,7 +208,15 @@ export const emptyHistory = (): History => ({
   deliveries: [],
   notices: [],
   effects: [],
+  questions: new Map(),
+  told: [],
+  dooms: [],
+  losses: [],
+  strikesAtBirth: new Map(),
   deadLetters: new Set(),
+  letters: new Map(),
+  kept: nothingKept(),
+  lastLife: 0,
   pending: new Set(),
   moneyIn: new Map(),
   finalSlots: [],

@@ -1,9 +1,10 @@
 /**
- * Runs schedules: npm run sim -- [--seed N] [--runs N] [--events N] [--fault noGate] [--real-hosts] [--trace]. SIM_SEED=N is --seed N --runs 1.
+ * Runs schedules: npm run sim -- [--seed N] [--runs N] [--events N] [--fault noGate] [--broken PART] [--until RULE] [--real-hosts] [--trace]. SIM_SEED=N is --seed N --runs 1.
  * Prints each failing seed with what it broke, and a last line of totals as JSON; exit code 1 when one failed.
  */
 import { checkHistory } from './checker.js';
 import { emptyHistory, type History } from './history.js';
+import type { Broken } from './broken.js';
 import { World, type ScheduleOptions } from './world.js';
 
 const args = process.argv.slice(2);
@@ -22,6 +23,9 @@ const runs = alone === undefined ? Number(option('runs', args.includes('--seed')
 const events = Number(option('events', '200'));
 const fault = option('fault', '');
 const stopAt = Number(option('stop-at', '5'));
+/** Goes on until a schedule breaks this rule. */
+const until = option('until', '');
+const broken = option('broken', '') as Broken;
 const realHosts = args.includes('--real-hosts');
 const tracing = args.includes('--trace');
 
@@ -30,6 +34,7 @@ const options = (seed: number): ScheduleOptions => ({
   events,
   faults: fault === '' ? {} : { [fault]: true },
   realHosts,
+  broken,
   trace: tracing ? (line) => console.log(line) : null,
 });
 
@@ -58,9 +63,12 @@ let failed = 0;
 let turns = 0;
 let answers = 0;
 let requests = 0;
+let questions = 0;
+let strikes = 0;
 const began = Date.now();
 let seed = first;
-for (; seed < first + runs && failed < stopAt; seed++) {
+let found = false;
+for (; seed < first + runs && !found && (until !== '' || failed < stopAt); seed++) {
   const world = new World(options(seed));
   const history = await runOrReport(world);
   const violations = checkHistory(history);
@@ -68,10 +76,14 @@ for (; seed < first + runs && failed < stopAt; seed++) {
   faults += world.faultsInjected;
   answers += history.requests.filter(({ outcome }) => outcome === 'answer').length;
   requests += history.requests.length;
+  questions += history.told.length;
+  strikes += history.losses.reduce((sum, { struck }) => sum + struck.length, 0);
   if (violations.length === 0) continue;
   failed++;
+  found = violations.some(({ rule }) => rule === until);
+  if (until !== '' && !found) continue;
   console.log(
-    `seed ${seed} breaks ${violations.length} promises; alone again: SIM_SEED=${seed} npm run sim -- --events ${events}${fault === '' ? '' : ` --fault ${fault}`}${realHosts ? ' --real-hosts' : ''}`,
+    `seed ${seed} breaks ${violations.length} promises; alone again: SIM_SEED=${seed} npm run sim -- --events ${events}${fault === '' ? '' : ` --fault ${fault}`}${broken === '' ? '' : ` --broken ${broken}`}${realHosts ? ' --real-hosts' : ''}`,
   );
   const shown = violations.filter(
     ({ rule }, i) => violations.slice(0, i).filter((other) => other.rule === rule).length < SHOWN,
@@ -88,6 +100,8 @@ console.log(
     requests,
     answers,
     turns,
+    questions,
+    strikes,
     ms: Date.now() - began,
   }),
 );

@@ -6,7 +6,8 @@
  *
  *   H1  Content in the cache is always the content of the attempt that it is marked with; whether that attempt was accepted, the kernel says.
  *   H2  What a refused attempt wrote is dropped, and so is what the verdict names as stale.
- *   H3  A turn under a grant sees only what was loaded after the grant was given.
+ *   H3  A listing stands on decided attempts only: before its own undecided one another host's may come, of which it has not heard.
+ *   H4  A turn under a grant sees only what was loaded after the grant was given.
  */
 import { decodeScript, type Op } from './script.js';
 import { pack } from '../../protocol/codec.js';
@@ -40,10 +41,12 @@ export interface HostLimits {
 }
 
 export interface HostPorts {
+  /** See `View`. */
+  readonly lateListing: boolean;
   send(envelope: FromHost): void;
   after(delay: number, run: () => void): void;
-  /** The process ends (`poison`) or never runs again (`hang`). */
-  doom(kind: 'poison' | 'hang'): void;
+  /** The process ends (`poison`) or never runs again (`hang`), because of this message. */
+  doom(kind: 'poison' | 'hang', id: string): void;
   /** An attempt as the host knows it, before its commit leaves. */
   note(fact: AttemptFact): void;
   /** An answer of a service, as a turn gets it. */
@@ -68,7 +71,6 @@ interface Job {
   turn: Turn | null;
   steps: Generator<Need, CommitBody, string> | null;
   stopped: boolean;
-  waits: boolean;
 }
 
 const idOf = (session: number, no: number): string => `${session}:${no}`;
@@ -148,7 +150,6 @@ export class ModelHost {
       turn: null,
       steps: null,
       stopped: false,
-      waits: false,
     };
     this.#jobs.set(idOf(session, no), job);
     this.#start(job);
@@ -159,6 +160,8 @@ export class ModelHost {
     const view = {
       object: (oid: string) => (job.granted ? job.granted.objects : this.#objects).get(oid),
       name: (name: string) => this.#nameFor(job, name),
+      lateListing: this.ports.lateListing,
+      undecided: (attempt: number) => this.#judged.has(attempt),
     };
     const first = job.conflicts === 0 && this.#attempts % 2 === 1;
     job.turn = new Turn(attempt, job.token, view, first);
@@ -188,12 +191,13 @@ export class ModelHost {
     } catch (error) {
       if (!(error instanceof Doom)) throw error;
       this.#dead = true;
-      this.ports.doom(error.kind);
+      this.ports.doom(error.kind, idOf(job.run[1], job.run[2]));
     }
   }
 
   #need(job: Job, need: Need): void {
     if ('service' in need) return this.#askService(job, need);
+    if ('names' in need) return this.#askNames(job);
     const request = ++this.#requests;
     this.#loads.set(request, { job, turn: job.turn, private: job.granted !== null });
     this.ports.send([T.LOAD, request, 'object' in need ? [need.object as Oid] : [], 'name' in need ? [need.name] : []]);
@@ -221,23 +225,27 @@ export class ModelHost {
 
   /** Makes drafts visible to the turns that come next: they stand, or fall, with this one. */
   #show(turn: Turn): void {
-    for (const [oid, draft] of turn.drafts) {
-      if (draft.creates) this.#objects.set(oid, { exists: true, shape: turn.attempt, parents: 0, slots: new Map() });
-      const object = this.#objects.get(oid);
-      if (object === undefined) continue;
-      for (const [slot, content] of draft.contents) {
-        if (!draft.writes.has(slot)) continue;
-        const known = object.slots.has(slot);
-        if (content === undefined) object.slots.delete(slot);
-        else object.slots.set(slot, { attempt: turn.attempt, content });
-        if (content === undefined || !known) object.shape = turn.attempt;
-        if (slot.endsWith('*')) object.parents = turn.attempt;
-      }
-    }
+    for (const oid of turn.drafts.keys()) this.#showObject(turn, oid);
     for (const [name, oid] of turn.nameWrites) {
       this.#names.set(name, { oid, attempt: oid === null ? 0 : turn.attempt });
       const lobby = this.#objects.get(LOBBY);
       if (lobby) lobby.shape = turn.attempt;
+    }
+  }
+
+  #showObject(turn: Turn, oid: string): void {
+    const draft = turn.drafts.get(oid);
+    if (draft === undefined) return;
+    if (draft.creates) this.#objects.set(oid, { exists: true, shape: turn.attempt, parents: 0, slots: new Map() });
+    const object = this.#objects.get(oid);
+    if (object === undefined) return;
+    for (const [slot, content] of draft.contents) {
+      if (!draft.writes.has(slot)) continue;
+      const known = object.slots.has(slot);
+      if (content === undefined) object.slots.delete(slot);
+      else object.slots.set(slot, { attempt: turn.attempt, content });
+      if (content === undefined || !known) object.shape = turn.attempt;
+      if (slot.endsWith('*')) object.parents = turn.attempt;
     }
   }
 
@@ -315,8 +323,10 @@ export class ModelHost {
     for (const [oid, shape, parents, rows] of objects) {
       const object = objectOf(shape, parents, rows);
       if (load?.private === true) load.job.granted?.objects.set(oid, object);
-      if (!this.#objects.has(oid))
-        this.#objects.set(oid, object.exists || load?.private !== true ? copyOf(object) : object);
+      if (this.#objects.has(oid)) continue;
+      this.#objects.set(oid, object.exists || load?.private !== true ? copyOf(object) : object);
+      // What it has committed and the kernel had not seen when it answered belongs on top (H1).
+      for (const { turn } of this.#judged.values()) this.#showObject(turn, oid);
     }
     for (const [name, oid, attempt] of names) {
       if (load?.private === true) load.job.granted?.names.set(name, { oid, attempt });
@@ -330,8 +340,9 @@ export class ModelHost {
     const object = this.#objects.get(oid);
     if (object === undefined) return;
     object.exists = true;
-    object.shape = shape;
-    object.parents = parents;
+    // With what it has itself added or removed on top the listing is not the one that the kernel speaks of.
+    if (!this.#judged.has(object.shape)) object.shape = shape;
+    if (!this.#judged.has(object.parents)) object.parents = parents;
     for (const [slot, attempt, , removed, content] of changes) {
       if (removed) object.slots.delete(slot);
       else object.slots.set(slot, { attempt, content: keep(content) });
@@ -344,15 +355,20 @@ export class ModelHost {
 
   // ---- services ------------------------------------------------------------------------------------------------------------
 
-  #askService(job: Job, { service, key }: { service: string; key: string }): void {
+  #askNames(job: Job): void {
+    const [, session, no] = job.run;
+    const request = ++this.#requests;
+    this.#services.set(request, { job, turn: job.turn, key: '' });
+    this.ports.send([T.SERVICE, request, session, no, `names|${request}`, 'kernel', 'names', pack([])]);
+  }
+
+  #askService(job: Job, { service, question, key }: { service: string; question: string; key: string }): void {
     const [, session, no] = job.run;
     const known = job.recorded.get(key);
     if (known !== undefined) return this.#giveEffect(job, key, known);
     const request = ++this.#requests;
     this.#services.set(request, { job, turn: job.turn, key });
-    job.waits = true;
-    this.ports.send([T.WAITING, session, no, true]);
-    this.ports.send([T.SERVICE, request, session, no, key, 'oracle', 'ask', pack([service])]);
+    this.ports.send([T.SERVICE, request, session, no, key, service, 'ask', pack([question])]);
   }
 
   #served(request: number, ok: boolean, body: Content): void {
@@ -361,8 +377,7 @@ export class ModelHost {
     this.#services.delete(request);
     const { job, turn, key } = waiting;
     if (job.stopped || turn !== job.turn) return;
-    job.waits = false;
-    this.ports.send([T.WAITING, job.run[1], job.run[2], false]);
+    if (key === '') return this.#step(job, Buffer.from(body as Uint8Array).toString('latin1'));
     if (!ok) return this.#step(job, 'unavailable');
     job.recorded.set(key, keep(body));
     this.#giveEffect(job, key, body);

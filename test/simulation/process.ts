@@ -114,6 +114,12 @@ export class Wire {
     far.wires.add(this);
   }
 
+  /** Arrives before anything that is sent at the same time over another wire. */
+  rush(from: WireEnd, frame: Frame): void {
+    const to = from === this.near ? this.far : this.near;
+    this.clock.after(0.05, () => to.process.do(() => to.onFrame(frame)));
+  }
+
   send(from: WireEnd, frame: Frame): void {
     if (!this.open) return;
     const way = from === this.near ? this.#toFar : this.#toNear;

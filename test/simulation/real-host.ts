@@ -22,7 +22,7 @@ import { accountOid, START_BALANCE } from './genesis.js';
 import type { AttemptFact, SlotSeen } from './history.js';
 import type { HostPorts } from './model-host.js';
 
-const DOOM = '(self, kind) => DOOM';
+const DOOM = '(self, kind, token) => DOOM';
 const METHODS: Record<string, string> = {
   peek: '(self, slot) => self[slot]',
   bump: '(self, slot, by) => { self[slot] = (self[slot] ?? 0) + by; return self[slot]; }',
@@ -52,7 +52,11 @@ const METHODS: Record<string, string> = {
       else if (kind === 'tell') await image.tell(at(a), 'script', token + '>', b);
       else if (kind === 'after') await image.after(a, at(b), 'script', token + '>', c);
       else if (kind === 'throw') throw new Error(a);
-      else if (kind === 'poison' || kind === 'hang') await self.doom(kind);
+      else if (kind === 'poison' || kind === 'hang') await self.doom(kind, token);
+      else if (kind === 'serve') {
+        const asked = b === 'mind' ? at('pllm').infer_(a) : at('memory').search(a);
+        out.push(await asked.catch(() => 'unavailable'));
+      }
     }
     return out;
   }`,
@@ -104,8 +108,10 @@ export function realGenesis(accounts: number): CommitBody {
 function compiler(doom: HostPorts['doom'], chance: () => boolean): (source: string) => CompiledMethod {
   return (source) => {
     if (source === DOOM)
-      return () => (_self, kind) =>
-        kind === 'poison' || chance() ? (doom(kind as 'poison' | 'hang'), new Promise(() => undefined)) : undefined;
+      return () => (_self, kind, token) =>
+        kind === 'poison' || chance()
+          ? (doom(kind as 'poison' | 'hang', String(token)), new Promise(() => undefined))
+          : undefined;
     // eslint-disable-next-line @typescript-eslint/no-implied-eval -- what the compartment does, without the compartment
     const factory = new Function('image', 'Date', 'Math', `return (${source})`) as (
       ...powers: unknown[]
@@ -159,7 +165,7 @@ export function realHost(
       ports.send(envelope);
     },
     compile: compiler(
-      (kind) => ports.doom(kind),
+      (kind, token) => ports.doom(kind, token),
       () => ports.random.chance(0.5),
     ),
     clock: now,

@@ -15,7 +15,7 @@ export interface Stand {
 }
 
 const NOTHING: Stand = { seq: 0, attempt: 0, content: null };
-const LOBBY = '#lobby';
+export const LOBBY = '#lobby';
 export const slotKey = (oid: string, slot: string): string => `${oid} ${slot}`;
 export const nameKey = (name: string): string => `=${name}`;
 
@@ -78,6 +78,34 @@ export class Replay {
       }
     }
     return point;
+  }
+
+  /** Names and what they stood for after turn `seq`. */
+  namesAt(seq: number): Map<string, string> {
+    const names = new Map<string, string>();
+    for (const key of this.#stands.keys()) {
+      if (!key.startsWith('=')) continue;
+      const { content } = this.at(key, seq);
+      if (content !== null) names.set(key.slice(1), String(content));
+    }
+    return names;
+  }
+
+  /** Seqs after which other names stood than before. */
+  nameChanges(): number[] {
+    const seqs = new Set<number>();
+    for (const [key, stands] of this.#stands) if (key.startsWith('=')) for (const { seq } of stands) seqs.add(seq);
+    return [...seqs].sort((a, b) => a - b);
+  }
+
+  /** The own slots of an object after turn `seq`; `prefix`: `slotKey(oid, '')`. */
+  slotsAt(prefix: string, seq: number): string[] {
+    const slots: string[] = [];
+    for (const key of this.#stands.keys()) {
+      const slot = key.startsWith(prefix) ? key.slice(prefix.length) : '';
+      if (slot !== '' && slot !== '*' && this.at(key, seq).attempt !== 0) slots.push(slot);
+    }
+    return slots;
   }
 
   keys(): IterableIterator<string> {

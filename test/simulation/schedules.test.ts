@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { BROKEN } from './broken.js';
 
 /** On a busy machine a run takes minutes; nothing in it waits. */
 const TEST_MS = 1_800_000;
@@ -22,6 +23,8 @@ interface Totals {
   readonly failed: number;
   readonly requests: number;
   readonly answers: number;
+  readonly questions: number;
+  readonly strikes: number;
 }
 
 interface Outcome {
@@ -65,6 +68,8 @@ function expectSound(outcomes: readonly Outcome[], count: number): void {
   expect(sum(outcomes, 'schedules')).toBeGreaterThanOrEqual(count);
   // A simulation in which nothing works proves nothing.
   expect(sum(outcomes, 'answers')).toBeGreaterThan(0.7 * sum(outcomes, 'requests'));
+  expect(sum(outcomes, 'questions')).toBeGreaterThan(0.04 * sum(outcomes, 'requests'));
+  expect(sum(outcomes, 'strikes')).toBeGreaterThan(count / 2);
   expect(sum(outcomes, 'faults')).toBeGreaterThan(0.08 * sum(outcomes, 'events'));
 }
 
@@ -88,13 +93,26 @@ describe('with a safety switched off the simulation finds a violation:', () => {
   test.each([
     ['noValidation', 'serializability'],
     ['noGate', 'gate'],
+    // What is told to those who ask the kernel itself must wait at the gate too.
+    ['noGate', 'question'],
     ['noFencing', 'fencing'],
     ['noSavedReplies', 'once'],
   ])(
-    '%s',
+    '%s: %s',
     async (fault, rule) => {
-      const { totals, output } = await simulate('--fault', fault, '--runs', String(SCHEDULES), '--stop-at', '1');
-      expect(totals.failed).toBe(1);
+      const { totals, output } = await simulate('--fault', fault, '--runs', String(SCHEDULES), '--until', rule);
+      expect(totals.failed).toBeGreaterThan(0);
+      expect(output).toContain(`  ${rule}: `);
+    },
+    TEST_MS,
+  );
+});
+
+describe('with something broken on purpose it finds that too:', () => {
+  test.each(Object.entries(BROKEN))(
+    '%s: %s',
+    async (broken, rule) => {
+      const { output } = await simulate('--broken', broken, '--runs', String(SCHEDULES), '--until', rule);
       expect(output).toContain(`  ${rule}: `);
     },
     TEST_MS,

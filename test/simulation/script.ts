@@ -26,7 +26,8 @@ export type Op =
   | ['forget', name: string]
   | ['tell', who: string, ops: Op[]]
   | ['after', delay: number, who: string, ops: Op[]]
-  | ['serve', question: string]
+  /** Asks a service and goes on without its answer when nobody serves it. */
+  | ['serve', question: string, service: 'mind' | 'memory']
   | ['throw', text: string]
   /** Ends its host, each time. */
   | ['poison']

@@ -1,6 +1,6 @@
 /** A client process in the simulation: the real session core (clients/library), which greets the kernel again whenever it loses it. */
-import { unpack } from '../../protocol/codec.js';
-import { ORIGIN, type Content, type FromClient, type ToClient } from '../../protocol/envelope.js';
+import { pack, unpack } from '../../protocol/codec.js';
+import { ORIGIN, type Content, type FromClient, type QueryOp, type ToClient } from '../../protocol/envelope.js';
 import { TelosError, type WireError } from '../../protocol/errors.js';
 import { MAGIC, PROTOCOL_VERSION, type Welcome } from '../../protocol/frames.js';
 import { ClientSession, type Request } from '../../clients/library/session.js';
@@ -11,10 +11,13 @@ import { GreetingLink } from './sim-link.js';
 import type { World } from './world.js';
 
 const TICK_MS = 20;
+const GRACE_MS = 2000;
 
 interface Open {
   readonly fact: RequestFact;
   request: Request | null;
+  /** Before this the kernel may not give it up. */
+  patienceUntil: number;
   /** Sent to a name. */
   readonly named: boolean;
 }
@@ -37,7 +40,7 @@ export class SimClient extends SimProcess {
       defaultDeadlineMs: message.defaultDeadlineMs,
       maxDeadlineMs: message.maxDeadlineMs,
       giveUpMs: kernel.clientGiveUpMs,
-      graceMs: 2000,
+      graceMs: GRACE_MS,
       backoffFirstMs: client.retryFirstMs,
       backoffMaxMs: client.retryMaxMs,
     };
@@ -51,25 +54,47 @@ export class SimClient extends SimProcess {
   }
 
   ask(token: string, target: string, ops: Op[], deadlineMs: number): void {
-    const fact: RequestFact = {
-      token,
-      begun: this.world.moment(),
-      ended: Infinity,
-      outcome: 'open',
-      attempt: 0,
-      code: '',
-      results: [],
-    };
-    this.world.history.requests.push(fact);
+    const fact = this.#newFact(token);
     this.world.history.scripts.set(token, ops);
-    const open: Open = { fact, request: null, named: target !== '' && !target.startsWith('#') };
+    const open: Open = { fact, request: null, patienceUntil: 0, named: target !== '' && !target.startsWith('#') };
     this.open.add(open);
     const spec = { target, selector: SELECTOR, args: encodeScript(token, ops), origin: ORIGIN.PROGRAM, deadlineMs };
     const sink = {
       done: (body: Content) => this.#done(open, body),
       failed: (error: TelosError) => this.#failed(open, error),
     };
+    open.patienceUntil = this.clock.now + deadlineMs;
     open.request = this.session.ask(spec, sink, this.clock.now);
+  }
+
+  /** A question to the kernel. */
+  question(token: string, op: QueryOp, args: readonly unknown[], deadlineMs: number): void {
+    const fact = this.#newFact(token);
+    const open: Open = { fact, request: null, patienceUntil: 0, named: false };
+    this.open.add(open);
+    const end = (outcome: RequestFact['outcome'], code: string): void => {
+      this.open.delete(open);
+      if (open.request) this.world.witness.heard(this.session.id, open.request.no);
+      this.#settle(fact, outcome, 0, code);
+    };
+    const sink = {
+      done: () => end('answer', ''),
+      failed: ({ code }: TelosError) => end(code === 'OUTCOME_UNKNOWN' ? 'unknown' : 'error', code),
+    };
+    open.request = this.session.query({ op, args: pack(args), deadlineMs }, sink, this.clock.now);
+  }
+
+  #newFact(token: string): RequestFact {
+    const begun = this.world.moment();
+    const fact: RequestFact = { token, begun, ended: Infinity, outcome: 'open', attempt: 0, code: '', results: [] };
+    this.world.history.requests.push(fact);
+    return fact;
+  }
+
+  /** Loses the link, and greets twice when it comes back. */
+  greetTwice(twin: 'stranger' | 'self', now: boolean): void {
+    this.#link.greetTwice(twin);
+    if (now) this.#link.greetAnew();
   }
 
   cancelOne(): void {
@@ -113,10 +138,14 @@ export class SimClient extends SimProcess {
         : this.world.options.realHosts && !unknown
           ? this.#attemptOf(open)
           : 0;
-    this.#settle(open.fact, unknown ? 'unknown' : 'error', attempt, error.code);
+    const early = error.code === 'DEADLINE' && this.clock.now < open.patienceUntil;
+    this.#settle(open.fact, unknown ? 'unknown' : 'error', attempt, early ? 'EARLY' : error.code);
   }
 
-  #settle(fact: RequestFact, outcome: RequestFact['outcome'], attempt: number, code: string): void {
+  #settle(fact: RequestFact, outcome: RequestFact['outcome'], attempt: number, said: string): void {
+    // With a link that is up the kernel has to say what became of it.
+    const mute = said === 'OUTCOME_UNKNOWN' && this.clock.now - this.#link.upSince > GRACE_MS + TICK_MS;
+    const code = mute ? 'MUTE' : said;
     fact.ended = this.world.moment();
     fact.outcome = outcome;
     fact.attempt = attempt;

@@ -5,6 +5,7 @@
  */
 import { unpack } from '../../protocol/codec.js';
 import {
+  incarnationOf,
   T,
   VERDICT,
   type Envelope,
@@ -40,11 +41,15 @@ const show = (envelope: Envelope): string =>
 const isBytes = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && 'type' in value && 'data' in value;
 const ORACLE = 1;
+const FORGET_ORACLE_MS = 300;
+const LOOK_FOR_ROOM_MS = 100;
 
 interface HostPeer {
   readonly name: string;
   readonly life: number;
   readonly link: ServedLink;
+  readonly process: SimHost;
+  readonly quarantine: boolean;
   lost: boolean;
 }
 
@@ -52,7 +57,11 @@ export class SimKernel extends SimProcess {
   readonly kernel: Kernel;
   readonly supervisor: SimSupervisor;
   readonly life: number;
+  /** There was no room when it began. */
+  readonly readOnly: boolean;
   ready = false;
+  /** Ids that were struck while the kernel gave up a host. */
+  #struck: string[] = [];
   readonly #clients = new Map<number, ServedLink>();
   readonly #sessions = new Map<number, number>();
   readonly #hosts = new Map<number, HostPeer>();
@@ -62,7 +71,8 @@ export class SimKernel extends SimProcess {
     super('kernel', world.clock);
     const identity = world.disk.open();
     this.life = identity.incarnation;
-    this.kernel = new Kernel(world.config, identity, this.#ports(), world.faults);
+    this.readOnly = world.disk.full && identity.endSeq > 0;
+    this.kernel = new Kernel(world.config, identity, this.#ports(), world.faults, this.readOnly);
     const names = Array.from({ length: world.plan.hosts }, (_, i) => `host-${i + 1}`);
     this.supervisor = new SimSupervisor(
       this,
@@ -71,16 +81,34 @@ export class SimKernel extends SimProcess {
       world.random.unit,
     );
     const firstBreath = (world.options.realHosts ? realGenesis : genesis)(world.plan.accounts);
-    this.kernel.recover(firstBreath, this.clock.now, () => this.#serve());
-    this.kernel.flush(this.clock.now);
+    this.kernel.recover(firstBreath, this.#now, () => this.#serve());
+    this.kernel.flush(this.#now);
   }
 
   #serve(): void {
     this.ready = true;
-    this.kernel.serviceJoined(ORACLE, ['oracle'], this.clock.now);
+    this.kernel.serviceJoined(ORACLE, ['mind'], this.#now);
     this.supervisor.dispatch({ type: 'begin' });
-    this.every(TICK_MS, () => this.kernel.tick(this.clock.now));
-    this.world.served();
+    this.every(TICK_MS, () => this.kernel.tick(this.#now));
+    if (this.readOnly) this.every(LOOK_FOR_ROOM_MS, () => !this.world.disk.full && this.die());
+    this.world.served(this);
+  }
+
+  /** Of a clock that never goes back, unless that is what is broken. */
+  get #now(): number {
+    return this.clock.now + (this.world.options.broken === 'wallClock' ? this.world.wallAhead : 0);
+  }
+
+  /** The worker of the only service ends, and comes back. */
+  loseOracle(): void {
+    if (!this.ready) return;
+    this.do(() => {
+      this.kernel.serviceLost(ORACLE, this.#now);
+      this.kernel.flush(this.#now);
+    });
+    this.after(this.world.random.between(1, FORGET_ORACLE_MS), () =>
+      this.kernel.serviceJoined(ORACLE, ['mind'], this.#now),
+    );
   }
 
   override die(heard = true): void {
@@ -107,10 +135,11 @@ export class SimKernel extends SimProcess {
     const link: ServedLink = new ServedLink(this, wire, this.world.config.link, {
       ready: (data) => {
         const hello = data as unknown as Hello;
-        served ??= hello[2] === 'client' ? this.#client(link, hello) : this.#host(link, hello);
+        const { process } = wire.near;
+        served ??= process instanceof SimHost ? this.#host(link, hello, process) : this.#client(link, hello);
       },
       work: (envelope) => served?.work(envelope),
-      batch: () => this.kernel.flush(this.clock.now),
+      batch: () => this.kernel.flush(this.#now),
       late: (envelope) => served?.late(envelope),
       lost: () => served?.lost(),
       goodbye: () => served?.goodbye(),
@@ -123,25 +152,32 @@ export class SimKernel extends SimProcess {
   ): { work(envelope: unknown): void; late(): void; lost(): void; goodbye(): void } {
     const peer = ++this.#peers;
     this.#clients.set(peer, link);
+    this.#forget(hello[6]);
     this.kernel.clientJoined(
       peer,
       { session: hello[6], key: hello[4], rights: ['author'], agent: hello[7] },
-      this.clock.now,
+      this.#now,
     );
-    this.kernel.flush(this.clock.now);
+    this.kernel.flush(this.#now);
     return {
       work: (envelope) => this.#fromClient(peer, envelope as FromClient),
       late: () => undefined,
       lost: () => {
         this.#clients.delete(peer);
-        this.kernel.clientLost(peer, this.clock.now);
+        this.kernel.clientLost(peer, this.#now);
         link.close();
       },
       goodbye: () => {
-        this.kernel.clientGoodbye(peer, this.clock.now);
-        this.kernel.flush(this.clock.now);
+        this.kernel.clientGoodbye(peer, this.#now);
+        this.kernel.flush(this.#now);
       },
     };
+  }
+
+  /** Broken on purpose: whoever greets again is read from the journal as if it were not here. */
+  #forget(session: number): void {
+    if (this.world.options.broken === 'forgottenSession' && incarnationOf(session as SessionId) < this.life)
+      this.kernel.core.sessions.byId.delete(session as SessionId);
   }
 
   #fromClient(peer: number, envelope: FromClient): void {
@@ -150,13 +186,15 @@ export class SimKernel extends SimProcess {
       const [, no, , , , , , args] = envelope;
       this.world.history.asks.push({ session, no, token: decodeScript(args)[0] });
     }
+    if (envelope[0] === T.QUERY && session !== undefined) this.world.witness.asked(session, envelope);
     this.world.trace(() => `from client ${peer} session ${session ?? 0} ${show(envelope)}`);
-    this.kernel.fromClient(peer, envelope, this.clock.now);
+    this.kernel.fromClient(peer, envelope, this.#now);
   }
 
   #host(
     link: ServedLink,
     hello: Hello,
+    process: SimHost,
   ): { work(envelope: unknown): void; late(envelope: unknown): void; lost(): void; goodbye(): void } {
     const name = hello[7];
     const life = hello[3] - this.life * INCARNATIONS_PER_LIFE;
@@ -165,12 +203,12 @@ export class SimKernel extends SimProcess {
       return { work: () => undefined, late: () => undefined, lost: () => undefined, goodbye: () => undefined };
     }
     const id = ++this.#peers;
-    const peer: HostPeer = { name, life, link, lost: false };
+    const peer: HostPeer = { name, life, link, process, quarantine: hello[2] === 'quarantine', lost: false };
     this.#hosts.set(id, peer);
     this.supervisor.dispatch({ type: 'ready', id: name, life });
     link.ready(this.#welcomeOf(0));
-    this.kernel.hostJoined(id, { incarnation: hello[3], quarantine: hello[2] === 'quarantine' }, this.clock.now);
-    this.kernel.flush(this.clock.now);
+    this.kernel.hostJoined(id, { incarnation: hello[3], quarantine: hello[2] === 'quarantine' }, this.#now);
+    this.kernel.flush(this.#now);
     return {
       work: (envelope) => this.#fromHost(id, peer, envelope as FromHost),
       late: (envelope) => this.#fromHost(id, peer, envelope as FromHost),
@@ -186,14 +224,27 @@ export class SimKernel extends SimProcess {
       if (fact) fact.fenced = true;
     }
     this.world.trace(() => `from host ${id}${peer.lost ? ' (lost)' : ''} ${show(envelope)}`);
-    this.kernel.fromHost(id, envelope, this.clock.now);
-    if (peer.lost) this.kernel.flush(this.clock.now);
+    this.kernel.fromHost(id, envelope, this.#now);
+    if (peer.lost) this.kernel.flush(this.#now);
   }
 
   #hostLost(id: number, peer: HostPeer): void {
     peer.lost = true;
-    this.kernel.hostLost(id, this.clock.now);
-    this.kernel.flush(this.clock.now);
+    const { doomedBy } = peer.process;
+    const onIt = [...(this.kernel.core.router.hosts.get(id)?.messages ?? [])].map(
+      ({ session, no }) => `${session}:${no}`,
+    );
+    this.#struck = [];
+    if (this.world.options.broken === 'blameless')
+      for (const message of this.kernel.core.router.hosts.get(id)?.messages ?? []) message.waitsForService = true;
+    this.kernel.hostLost(id, this.#now);
+    this.world.history.losses.push({
+      life: this.life,
+      quarantine: peer.quarantine,
+      doomedBy: onIt.includes(doomedBy) ? doomedBy : '',
+      struck: this.#struck,
+    });
+    this.kernel.flush(this.#now);
     this.supervisor.dispatch({ type: 'condemn', id: peer.name, life: peer.life, cause: 'link lost', blame: 'message' });
   }
 
@@ -209,18 +260,24 @@ export class SimKernel extends SimProcess {
       toService: (_worker, envelope) => this.#oracle(envelope),
       append: (group) =>
         disk.append(group, (error) =>
-          this.do(() =>
-            error ? this.kernel.appendFailed(error, this.clock.now) : this.kernel.appended(this.clock.now),
-          ),
+          this.do(() => (error ? this.kernel.appendFailed(error, this.#now) : this.kernel.appended(this.#now))),
         ),
       read: (ticket, keys) =>
-        disk.read(keys, (values) => this.do(() => this.kernel.readDone(ticket, values, this.clock.now))),
+        disk.read(keys, (values) =>
+          this.do(() => this.kernel.readDone(ticket, this.world.spoilRead(keys, values), this.#now)),
+        ),
       page: (ticket, range, limit) =>
-        disk.page(range, limit, (rows) => this.do(() => this.kernel.pageDone(ticket, rows, this.clock.now))),
-      external: (ticket) => this.kernel.externalDone(ticket, null, 'simulated', this.clock.now),
+        disk.page(range, limit, (rows) =>
+          this.do(() => this.kernel.pageDone(ticket, this.ready ? this.world.spoilPage(range, rows) : rows, this.#now)),
+        ),
+      wallNow: () => this.clock.now + this.world.wallAhead,
+      external: (ticket) => this.kernel.externalDone(ticket, null, 'simulated', this.#now),
       needQuarantine: () => this.supervisor.dispatch({ type: 'add', spec: childSpec('quarantine') }),
       fatal: () => this.die(),
-      log: (level, event, data) => this.world.log(level, event, data),
+      log: (level, event, data) => {
+        if (event === 'strike') this.#struck.push(`${String(data['session'])}:${String(data['no'])}`);
+        this.world.log(level, event, data);
+      },
     };
   }
 
@@ -258,7 +315,7 @@ export class SimKernel extends SimProcess {
       this.world.history.deliveries.push({
         at: this.world.moment(),
         no: envelope[2],
-        time: this.clock.now,
+        time: this.clock.now + this.world.wallAheadMost,
         durable: this.world.disk.durable,
       });
     }
@@ -273,8 +330,8 @@ export class SimKernel extends SimProcess {
     if (envelope[0] !== T.SERVE) return;
     const served: Served = [T.SERVED, envelope[1], 0, true, `answer ${this.world.moment()}`];
     this.after(this.world.random.between(1, 60), () => {
-      this.kernel.fromService(ORACLE, served, this.clock.now);
-      this.kernel.flush(this.clock.now);
+      this.kernel.fromService(ORACLE, served, this.#now);
+      this.kernel.flush(this.#now);
     });
   }
 }

@@ -147,6 +147,9 @@ export class GreetingLink {
   readonly #machine: ClientLink;
   readonly #lane: Lane;
   #wire: Wire | null = null;
+  /** The next greeting is sent twice: once more by somebody else, or over a connection that was lost a moment before. */
+  #twin: 'stranger' | 'self' | null = null;
+  upSince = Infinity;
 
   constructor(
     private readonly process: SimProcess,
@@ -182,6 +185,21 @@ export class GreetingLink {
     this.#carryOut(this.#machine.broken('asked for', this.#now));
   }
 
+  greetTwice(twin: 'stranger' | 'self'): void {
+    this.#twin = twin;
+  }
+
+  /** The kernel never hears of the end of this connection, but for its silence. */
+  #greetFirst(twin: 'stranger' | 'self'): void {
+    const wire = this.handlers.connect();
+    if (wire === null) return;
+    const hello = this.handlers.hello();
+    if (twin === 'stranger') hello[4] = 'the key of a stranger';
+    const frame = { signal: SIGNAL.READY, bytes: pack(hello) };
+    if (twin === 'self') wire.rush(wire.near, frame);
+    else wire.send(wire.near, frame);
+  }
+
   get #now(): number {
     return this.process.clock.now;
   }
@@ -211,8 +229,10 @@ export class GreetingLink {
         this.#lane.flush();
         return this.#transmit(SIGNAL.HEARTBEAT, [this.#machine.lastSent]);
       case 'up':
+        this.upSince = this.#now;
         return;
       case 'lost':
+        this.upSince = Infinity;
         return this.handlers.lost();
     }
   }
@@ -220,6 +240,8 @@ export class GreetingLink {
   #connect(): void {
     const wire = this.handlers.connect();
     if (wire === null) return this.#carryOut(this.#machine.broken('nobody serves', this.#now));
+    if (this.#twin !== null) this.#greetFirst(this.#twin);
+    this.#twin = null;
     this.#wire = wire;
     wire.near.onFrame = (frame) => wire === this.#wire && this.#receive(frame);
     wire.near.onClosed = () => wire === this.#wire && this.#carryOut(this.#machine.broken('closed', this.#now));

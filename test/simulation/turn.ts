@@ -5,7 +5,7 @@
  *   M1  A slot is noted as read when it is first looked at, with the attempt that made it, and not if the turn itself wrote it.
  *   M2  A turn that throws keeps its reads and nothing else.
  */
-import { pack } from '../../protocol/codec.js';
+import { pack, unpack } from '../../protocol/codec.js';
 import {
   WRITE,
   type Attempt,
@@ -43,9 +43,14 @@ export interface CachedName {
 export interface View {
   object(oid: string): CachedObject | undefined;
   name(name: string): CachedName | undefined;
+  /** Broken on purpose: the shape of the lobby is read only after its names were told. */
+  readonly lateListing: boolean;
+  /** Is the verdict on this attempt still awaited? */
+  undecided(attempt: number): boolean;
 }
 
-export type Need = { object: string } | { name: string } | { service: string; key: string };
+export type Need =
+  { object: string } | { name: string } | { names: true } | { service: string; question: string; key: string };
 
 /** Ends this host at once (`poison`), or stops it without a word (`hang`). */
 export class Doom extends Error {
@@ -182,6 +187,8 @@ export class Turn {
 
   #note(oid: string, slot: string, attempt: number, content: Content): void {
     const key = `${oid} ${slot}`;
+    const listing = slot === '' || slot === '*';
+    if (listing && this.view.undecided(attempt)) attempt = NEVER;
     const seen = this.reads.get(key);
     if (seen === undefined) this.reads.set(key, [oid, slot, attempt, content]);
     else if (seen[2] !== attempt) this.reads.set(key, [oid, slot, NEVER, content]);
@@ -260,7 +267,7 @@ export class Turn {
       case 'after':
         return this.#send(op[1], yield* this.#who(op[2]), op[3]);
       case 'serve':
-        this.#results.push(yield { service: op[1], key: `${op[1]}|${this.#asked++}` });
+        this.#results.push(yield { service: op[2], question: op[1], key: `${op[2]}|${op[1]}|${this.#asked++}` });
         return;
       case 'throw':
         throw new ScriptError('METHOD_FAILED', op[1]);
@@ -295,7 +302,21 @@ export class Turn {
     draft.writes.set(slot, [slot, WRITE.REMOVE, null]);
   }
 
+  /** The names come from the kernel; the shape before and after says whether they are of one moment. */
+  *#listNames(): Generator<Need, void, string> {
+    if (!this.view.lateListing) this.#note(LOBBY, '', (yield* this.#object(LOBBY)).shape, null);
+    const told = unpack(Buffer.from(yield { names: true }, 'latin1')) as [name: string, oid: string][];
+    this.#note(LOBBY, '', (yield* this.#object(LOBBY)).shape, null);
+    const names = new Set(told.map(([name]) => name));
+    for (const [name, oid] of this.nameWrites) {
+      if (oid === null) names.delete(name);
+      else names.add(name);
+    }
+    this.#results.push([...names].sort());
+  }
+
   *#list(oid: string): Generator<Need, void, string> {
+    if (oid === LOBBY) return yield* this.#listNames();
     const object = yield* this.#object(oid);
     this.#note(oid, '', object.shape, null);
     const slots = new Set(object.slots.keys());

@@ -1,6 +1,7 @@
 /** What clients ask for: random scripts over a few objects, so that they meet, on several hosts. */
 import { accountOid } from './genesis.js';
 import type { Random } from './random.js';
+import type { QueryOp } from '../../protocol/envelope.js';
 import type { Op } from './script.js';
 
 export interface Plan {
@@ -11,13 +12,24 @@ export interface Plan {
   readonly clients: number;
   readonly accounts: number;
   readonly events: number;
+  /** After the end two days pass, and sessions that nobody uses end. */
+  readonly lateEnd: boolean;
 }
 
 export function makePlan(random: Random, events: number): Plan {
   const crowded = random.chance(0.25);
   const clients = random.between(2, 4);
-  if (crowded) return { crowded, meanPauseMs: 5, hosts: 3, clients, accounts: 3, events };
-  return { crowded, meanPauseMs: 14, hosts: random.between(1, 3), clients, accounts: random.between(3, 8), events };
+  const lateEnd = random.chance(0.3);
+  if (crowded) return { crowded, meanPauseMs: 5, hosts: 3, clients, accounts: 3, events, lateEnd };
+  return {
+    crowded,
+    meanPauseMs: 14,
+    hosts: random.between(1, 3),
+    clients,
+    accounts: random.between(3, 8),
+    events,
+    lateEnd,
+  };
 }
 
 const KINDS = {
@@ -31,11 +43,12 @@ const KINDS = {
   edit: 4,
   remove: 3,
   list: 3,
+  names: 6,
   look: 4,
   parent: 2,
-  create: 5,
+  create: 6,
   use: 4,
-  forget: 2,
+  forget: 5,
   tell: 5,
   after: 4,
   serve: 4,
@@ -44,6 +57,7 @@ const KINDS = {
   ghost: 1,
 };
 
+const QUESTIONS = { inspect: 5, history: 3, names: 3, journal: 1, undo: 6, letters: 2 };
 const SLOTS = ['s0', 's1', 's2'];
 const NAMES = ['n0', 'n1', 'n2', 'n3'];
 const MAX_DELAY_MS = 1500;
@@ -71,6 +85,32 @@ export class Workload {
     const ops = this.#opsOf(kind);
     const wide = this.random.chance(0.1) ? ([['get', this.#account(), 'balance'], ...ops] as Op[]) : ops;
     return [this.#target(wide), wide];
+  }
+
+  /** A question to the kernel, or something that the kernel does itself; the journal ends at `end` and holds these dead letters. */
+  question(end: number, letters: readonly number[]): [op: QueryOp, args: unknown[]] {
+    const { random } = this;
+    const op = random.weighted(QUESTIONS);
+    switch (op) {
+      case 'inspect':
+        return [op, [random.chance(0.2) ? random.pick([...NAMES, 'lobby', '#lobby', '#nobody']) : this.#account()]];
+      case 'history':
+        return [op, [this.#account(), random.between(1, 100)]];
+      case 'names':
+        return [op, []];
+      case 'undo':
+        return [op, [Math.max(2, random.chance(0.7) ? end - random.below(6) : random.between(2, Math.max(2, end)))]];
+      case 'letters':
+        return this.#letter(letters);
+      case 'journal':
+        return [op, [random.chance(0.5) ? 0 : random.between(1, end + 2), random.between(1, 20)]];
+    }
+  }
+
+  #letter(letters: readonly number[]): [op: QueryOp, args: unknown[]] {
+    const { random } = this;
+    if (letters.length === 0 || random.chance(0.3)) return ['deadLetters', []];
+    return [random.chance(0.7) ? 'deadLetterRetry' : 'deadLetterDrop', [random.pick(letters)]];
   }
 
   #target(ops: Op[]): string {
@@ -108,7 +148,9 @@ export class Workload {
       case 'remove':
         return [['remove', a, slot]];
       case 'list':
-        return [['list', random.chance(0.3) ? '#lobby' : a]];
+        return [['list', a]];
+      case 'names':
+        return [['list', '#lobby'], ...(random.chance(0.3) ? ([['add', a, 'hits', 1]] as Op[]) : [])];
       case 'look':
         return [['look', a, random.chance(0.5) ? 'shared' : slot]];
       case 'parent':
@@ -135,9 +177,9 @@ export class Workload {
         return [['after', random.between(0, MAX_DELAY_MS), a, [['add', a, 'hits', 1]]]];
       case 'serve':
         return [
-          ['serve', 'question'],
+          ['serve', 'question', random.chance(0.7) ? 'mind' : 'memory'],
           ['add', a, 'hits', 1],
-          ...(random.chance(0.4) ? ([['serve', 'more']] as Op[]) : []),
+          ...(random.chance(0.4) ? ([['serve', 'more', random.chance(0.6) ? 'mind' : 'memory']] as Op[]) : []),
         ];
       case 'fail':
         return [

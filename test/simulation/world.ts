@@ -3,12 +3,19 @@
  * that happens follows from the seed.
  */
 import { parseConfig, type Config } from '../../config/index.js';
+import type { GroupWrite, Key, KeyRange } from '../../runtime/journal/port.js';
 import { rangeOf, fieldsOf } from '../../runtime/journal/keys.js';
-import { decodeRecord, type DeadLetterRecord, type GroupRecord } from '../../runtime/journal/records.js';
+import {
+  decodeRecord,
+  type DeadLetterRecord,
+  type GroupRecord,
+  type StrikesRecord,
+} from '../../runtime/journal/records.js';
 import { T, type CommitBody, type Oid, type ToHost } from '../../protocol/envelope.js';
 import { unpack } from '../../protocol/codec.js';
 import type { KernelFaults } from '../../runtime/kernel/index.js';
 import { SilenceJudge } from '../../actors/supervisor/silence.js';
+import type { Broken } from './broken.js';
 import { Clock } from './clock.js';
 import { Disk } from './disk.js';
 import { injectFault } from './faults.js';
@@ -43,8 +50,16 @@ const CONFIG: Config = parseConfig({
 
 /** Letter, session, number; a recorded answer has its own key behind that. */
 const RECORDED_KEY_BYTES = 17;
+const LETTER_L = 'l'.charCodeAt(0);
 const FAULT_SHARE = 0.1;
+/** Of what is asked for: questions to the kernel. */
+const QUESTION_SHARE = 0.08;
 const REST_MS = 60_000;
+const HOUR_MS = 3_600_000;
+/** What the wall clock shows when the schedule begins. */
+const EPOCH_MS = 1_700_000_000_000;
+const IDLE_MS = 700;
+const TWO_DAYS_MS = 50 * 3_600_000;
 const INSPECTOR = 1_000_000;
 const GUARDIAN_INTERVAL_MS = 150;
 
@@ -55,6 +70,8 @@ export interface ScheduleOptions {
   readonly trace: ((line: string) => void) | null;
   /** The real host core in place of the model: slower, so for fewer schedules. */
   readonly realHosts: boolean;
+  /** Something around the kernel is broken on purpose, to show that the checker notices; '': nothing. */
+  readonly broken: Broken;
 }
 
 export class World {
@@ -66,7 +83,11 @@ export class World {
   readonly plan: Plan;
   readonly faults: KernelFaults;
   readonly clients: SimClient[] = [];
-  readonly guardian: SimProcess;
+  guardian: SimProcess;
+  /** How far the wall clock is ahead of the one that never goes back. */
+  wallAhead = EPOCH_MS;
+  /** The most that it ever was: by then a timer may have come due. */
+  wallAheadMost = EPOCH_MS;
   kernel: SimKernel | null = null;
   faultsInjected = 0;
   /** With real hosts, whose answers don't say which attempt they are of: the attempt accepted last for a message, and answered last. */
@@ -77,6 +98,7 @@ export class World {
   #moment = 0;
   #clientCount = 0;
   #onServed: () => void = () => undefined;
+  readonly #lettersRead = new Map<string, Buffer>();
   #inspected: ((envelope: ToHost) => void) | null = null;
 
   constructor(readonly options: ScheduleOptions) {
@@ -85,13 +107,14 @@ export class World {
     this.plan = makePlan(this.random, options.events);
     this.config = this.plan.crowded ? { ...CONFIG, host: { ...CONFIG.host, maxRetries: 1 } } : CONFIG;
     this.disk = new Disk(this.clock, this.random.fork(1));
-    this.guardian = new SimProcess('guardian', this.clock);
-    this.#supervisor = new SimSupervisor(
-      this.guardian,
-      [{ ...childSpec('kernel'), restarts: 1000, windowMs: 1, startMs: 60_000 }],
-      { spawn: () => this.#startKernel(), report: () => ({ code: null, signal: 'SIGKILL', blame: 'outside' }) },
-      this.random.unit,
-    );
+    this.disk.onDurable = (group) => this.#noteLetters(group);
+    [this.guardian, this.#supervisor] = this.#newGuardian();
+    this.#breakOnPurpose();
+  }
+
+  setClock(ahead: number): void {
+    this.wallAhead = EPOCH_MS + ahead;
+    this.wallAheadMost = Math.max(this.wallAheadMost, this.wallAhead);
   }
 
   moment(): number {
@@ -111,14 +134,60 @@ export class World {
     this.options.trace?.(`${this.clock.now.toFixed(1)} ${line()}`);
   }
 
+  // ---- what is broken on purpose ---------------------------------------------------------------------------------------------
+
+  #breakOnPurpose(): void {
+    const { broken } = this.options;
+    this.disk.lies = broken === 'lyingDisk';
+    if (broken !== 'keptReplies') return;
+    const isReply = (key: Uint8Array): boolean => key[0] === 'd'.charCodeAt(0) && key.length === RECORDED_KEY_BYTES;
+    this.disk.tamper = (group) => ({ ...group, deletes: group.deletes.filter((key) => !isReply(key)) });
+  }
+
+  /** With `undeadLetters` a letter that is gone is still read. */
+  spoilRead(keys: readonly Key[], values: (Buffer | undefined)[]): (Buffer | undefined)[] {
+    if (this.options.broken !== 'undeadLetters') return values;
+    return values.map((value, i) => value ?? this.#lettersRead.get(keys[i]?.toString('hex') ?? ''));
+  }
+
+  /** With `blindUndo` nobody who looks through the journal finds anything. */
+  spoilPage<R>(range: KeyRange, rows: R[]): R[] {
+    const journal = range.reverse !== true && (range.gte ?? range.gt)?.[0] === 'j'.charCodeAt(0);
+    return journal && this.options.broken === 'blindUndo' ? [] : rows;
+  }
+
   // ---- processes -------------------------------------------------------------------------------------------------------------
+
+  #newGuardian(): [SimProcess, SimSupervisor] {
+    const guardian = new SimProcess('guardian', this.clock);
+    guardian.onDeath = () => this.#guardianDied();
+    const supervisor = new SimSupervisor(
+      guardian,
+      [{ ...childSpec('kernel'), restarts: 1000, windowMs: 1, startMs: 60_000 }],
+      { spawn: () => this.#startKernel(), report: () => ({ code: null, signal: 'SIGKILL', blame: 'outside' }) },
+      this.random.unit,
+    );
+    return [guardian, supervisor];
+  }
+
+  /** The kernel ends when it sees that its pipe is closed, if it runs; somebody starts the image again, who may come first. */
+  #guardianDied(): void {
+    const orphan = this.kernel;
+    if (this.options.broken !== 'twoKernels') orphan?.after(this.random.between(1, 60), () => orphan.die());
+    this.clock.after(this.random.between(10, 120), () => {
+      [this.guardian, this.#supervisor] = this.#newGuardian();
+      this.#supervisor.dispatch({ type: 'begin' });
+    });
+  }
 
   #startKernel(): SimProcess {
     // Whoever starts kills what an earlier life left behind.
+    if (this.options.broken !== 'twoKernels') this.kernel?.die(false);
     if (this.kernel) for (const process of this.kernel.supervisor.processes.values()) process.die(false);
     const kernel = new SimKernel(this);
     this.kernel = kernel;
     this.#noteRecorded(kernel.life);
+    this.#noteStrikes(kernel.life);
     this.trace(() => `kernel begins life ${kernel.life}, journal ends at ${this.disk.store.endSeq}`);
     this.#watch(kernel);
     return kernel;
@@ -139,6 +208,22 @@ export class World {
     }
   }
 
+  #noteLetters({ puts }: GroupWrite): void {
+    for (const [key, value] of puts) {
+      if (key[0] !== LETTER_L) continue;
+      this.#lettersRead.set(key.toString('hex'), Buffer.from(value));
+      const [[, , args], , , session, no] = decodeRecord<DeadLetterRecord>(value, 'dead letter');
+      this.history.letters.set(fieldsOf(key)[0] ?? 0, { of: `${session}:${no}`, money: moneyOf(args), left: false });
+    }
+  }
+
+  #noteStrikes(life: number): void {
+    for (const [key, value] of this.disk.store.page(rangeOf('s'), Infinity)) {
+      const [session, no] = fieldsOf(key);
+      this.history.strikesAtBirth.set(`${life} ${session}:${no}`, decodeRecord<StrikesRecord>(value, 'strikes')[0]);
+    }
+  }
+
   /** The guardian judges the kernel by its heartbeats, which come from the loop that does its work. */
   #watch(kernel: SimKernel): void {
     const judge = new SilenceJudge({ intervalMs: GUARDIAN_INTERVAL_MS, liveness: 3, firstMs: 2000 }, this.clock.now);
@@ -154,7 +239,8 @@ export class World {
   }
 
   /** Called by a kernel that has recovered. */
-  served(): void {
+  served(kernel: SimKernel): void {
+    if (kernel !== this.kernel) return;
     this.trace(() => 'kernel serves');
     this.guardian.after(0, () =>
       this.#supervisor.dispatch({ type: 'ready', id: 'kernel', life: this.#supervisor.lifeOf('kernel') }),
@@ -208,9 +294,21 @@ export class World {
     this.#calm();
     if (!(await this.#drive(this.clock.now + REST_MS, () => this.#atRest())))
       this.history.stuck = this.#describeUnrest();
+    await this.#goOnALittle();
     await this.#readBack();
     this.#readJournal();
     return this.history;
+  }
+
+  #question(workload: Workload, token: string, client: SimClient): void {
+    const open = this.disk.store.page(rangeOf('l'), 20).map(([key]) => fieldsOf(key)[0] ?? 0);
+    const letters = this.random.chance(0.2) ? [...this.history.letters.keys()] : open;
+    const [op, args] = workload.question(this.disk.store.endSeq, letters);
+    client.do(() => client.question(token, op, args, 30_000));
+    // Two people at once, who do not know of each other.
+    if (!op.startsWith('deadLetter') || args.length === 0 || this.random.chance(0.5)) return;
+    const other = this.random.pick(this.clients);
+    other.do(() => other.question(`${token}+`, op, args, 30_000));
   }
 
   #drive(until: number, done: () => boolean): boolean | Promise<boolean> {
@@ -223,6 +321,10 @@ export class World {
       : 1;
     for (let i = 0; i < count; i++) {
       const client = this.random.pick(this.clients);
+      if (this.random.chance(QUESTION_SHARE)) {
+        this.#question(workload, `q${index}.${i}`, client);
+        continue;
+      }
       const [chosen, ops] = workload.next();
       const target = chosen === '' && this.options.realHosts ? 'a0' : chosen;
       const deadline = this.random.chance(0.05) ? this.random.between(5, 300) : 30_000;
@@ -238,6 +340,8 @@ export class World {
     for (const client of this.clients) client.goOn();
     this.disk.slowUntil = 0;
     this.disk.failNext = 'no';
+    this.disk.fullUntil = 0;
+    this.setClock(HOUR_MS);
   }
 
   #atRest(): boolean {
@@ -254,6 +358,22 @@ export class World {
     return `after ${REST_MS} ms without faults: open ${open.join(' ') || 'none'}; outgoing ${outgoing.join(' ') || 'none'}; kernel ${this.kernel?.mode ?? 'none'} ${this.kernel?.ready === true ? 'ready' : 'not ready'}, ${JSON.stringify(this.kernel?.kernel.core.delivery.counts)}, hosts ${this.hosts()
       .map((host) => `${host.name} ${host.mode}`)
       .join(' ')}`;
+  }
+
+  /** So that what is written when nothing else is to be done is written; sometimes two days more, after which sessions end. */
+  async #goOnALittle(): Promise<void> {
+    if (this.plan.lateEnd) this.clock.sleep(TWO_DAYS_MS);
+    await this.#drive(this.clock.now + IDLE_MS, () => false);
+    this.history.lastLife = this.kernel?.life ?? 0;
+    const { kept } = this.history;
+    if (this.plan.lateEnd) kept.open = new Set(this.clients.map(({ session }) => session.id));
+    for (const [key] of this.disk.store.page(rangeOf('d'), Infinity)) {
+      const [session = 0, no = 0] = fieldsOf(key.subarray(0, RECORDED_KEY_BYTES));
+      if (key.length > RECORDED_KEY_BYTES) kept.recorded.add(`${session}:${no}`);
+      else if (no === 0) kept.sessions.add(session);
+      else kept.replies.add(`${session}:${no}`);
+    }
+    for (const [key] of this.disk.store.page(rangeOf('s'), Infinity)) kept.strikes.add(fieldsOf(key).join(':'));
   }
 
   // ---- what is left ----------------------------------------------------------------------------------------------------------
@@ -304,19 +424,21 @@ export class World {
     const turns: TurnFact[] = [];
     for (const [, value] of this.disk.store.page(rangeOf('j'), Infinity)) {
       const [, first, , records] = decodeRecord<GroupRecord>(value, 'journal record');
-      records.forEach(([attempt, session, no, , , , , time, , body, before, namesBefore, firstOutgoing, consumed], i) =>
-        turns.push({
-          seq: first + i,
-          attempt,
-          session,
-          no,
-          time,
-          body: unpack(body) as CommitBody,
-          before,
-          namesBefore,
-          firstOutgoing,
-          consumed: consumed !== null,
-        }),
+      records.forEach(
+        ([attempt, session, no, , , target, selector, time, , body, before, namesBefore, firstOutgoing, consumed], i) =>
+          turns.push({
+            seq: first + i,
+            attempt,
+            session,
+            no,
+            time,
+            body: unpack(body) as CommitBody,
+            before,
+            namesBefore,
+            firstOutgoing,
+            consumed: consumed !== null,
+            own: target === 'kernel' ? selector : '',
+          }),
       );
     }
     return turns;
@@ -332,9 +454,11 @@ export class World {
     }
     for (const letter of ['q', 't'])
       for (const [key] of disk.store.page(rangeOf(letter), Infinity)) history.pending.add(fieldsOf(key).at(-1) ?? 0);
-    for (const [, value] of disk.store.page(rangeOf('l'), Infinity)) {
+    for (const [key, value] of disk.store.page(rangeOf('l'), Infinity)) {
       const [, , , session, no] = decodeRecord<DeadLetterRecord>(value, 'dead letter');
       history.deadLetters.add(`${session}:${no}`);
+      const letter = history.letters.get(fieldsOf(key)[0] ?? 0);
+      if (letter) letter.left = true;
     }
   }
 }
