@@ -10,11 +10,9 @@
  *   H5  Mailboxes are bounded: past the bound BUSY, and nothing has happened.
  */
 import {
-  largestBody,
   makeAttempt,
   pack,
   T,
-  TelosError,
   VERDICT,
   writePlain,
   type Attempt,
@@ -24,6 +22,7 @@ import {
   type Oid,
   type Run,
   type SessionId,
+  type TelosError,
   type ToHost,
   type Verdict,
 } from '../../protocol/index.js';
@@ -47,6 +46,7 @@ import { jobId, jobOf, keysIn, type Job } from './job.js';
 import { Loader } from './loader.js';
 import type { HostPorts } from './ports.js';
 import { PrivateView } from './private-view.js';
+import { commitBytes, errorOnly, mailboxFull, starved, stopping } from './refusals.js';
 import { ServiceRequests } from './service-requests.js';
 import { Turnstile } from './turnstile.js';
 
@@ -143,22 +143,12 @@ export class Host {
 
   #run(run: Run): void {
     const job = jobOf(run);
-    if (this.#stopping !== null) {
-      this.#decline(job, new TelosError('BUSY', 'the host is about to stop'));
-      return;
-    }
+    if (this.#stopping !== null) return this.#decline(job, stopping());
     if (this.#jobs.has(job.id)) {
       this.ports.log('warn', 'run.repeated', { id: job.id });
       return;
     }
-    if (!this.#enqueue(job)) {
-      const { mailbox } = this.config.host;
-      this.#decline(
-        job,
-        new TelosError('BUSY', `${mailbox} messages wait for ${job.target || 'free-standing turns'} (host.mailbox)`),
-      );
-      return;
-    }
+    if (!this.#enqueue(job)) return this.#decline(job, mailboxFull(job, this.config.host.mailbox));
     this.#jobs.set(job.id, job);
   }
 
@@ -260,20 +250,8 @@ export class Host {
   // ---- commit and verdict -----------------------------------------------------------------------------------------------------------
 
   #commit(job: Job, turn: Turn, body: CommitBody): void {
-    if (!job.granted && firstStaleKey(turn) !== undefined) {
-      this.#conflict(job, keysOf(turn));
-      return;
-    }
-    let bytes = writePlain(body);
-    const { maxFrameBytes } = this.config.link;
-    const most = largestBody(maxFrameBytes);
-    if (bytes.length > most) {
-      const error = new TelosError(
-        'TOO_LARGE',
-        `the commit of ${String(job)} takes ${bytes.length} bytes of at most ${most}; link.max_frame_bytes is ${maxFrameBytes}`,
-      );
-      bytes = writePlain(turn.failedCommit(error.toWire()));
-    }
+    if (!job.granted && firstStaleKey(turn) !== undefined) return this.#conflict(job, keysOf(turn));
+    const bytes = commitBytes(job, turn, body, this.config.link.maxFrameBytes);
     job.committed = body;
     if (turn.logged.length > 0) job.logged = turn.logged;
     this.#sendCommit(job, turn.attempt, turn.writes, bytes);
@@ -288,22 +266,18 @@ export class Host {
   /** Ends the message with an error that hangs on nothing that it read. */
   #fail(job: Job, error: TelosError): void {
     if (job.state === 'done') return;
-    const body: CommitBody = [[], [], [], [], [], [], [], [false, null, error.toWire()]];
+    const body = errorOnly(error);
     job.committed = body;
     this.#sendCommit(job, this.#nextAttempt(), NO_WRITES, writePlain(body));
   }
 
-  /** An envelope of this host fits no frame: whoever waits for it is told. */
+  /** An envelope of this host fits no frame: whoever waits for it is told. A commit is measured before. */
   unsent(envelope: FromHost, error: TelosError): void {
     switch (envelope[0]) {
       case T.LOAD:
         return this.#loader.unsent(envelope, error);
       case T.SERVICE:
         return this.#services.answered([T.SERVICE_ANSWER, envelope[1], false, pack(error.toWire())]);
-      case T.COMMIT: {
-        const job = this.#commits.close(envelope[1], false);
-        return job === undefined ? undefined : this.#fail(job, error);
-      }
       case T.GRANT_REQUEST: {
         const job = this.#jobs.get(jobId(envelope[1], envelope[2]));
         return job === undefined ? undefined : this.#fail(job, error);
@@ -344,10 +318,7 @@ export class Host {
     job.committed = null;
     job.conflicts++;
     const { maxRetries, retryJitterMs } = this.config.host;
-    if (job.granted || job.conflicts > maxRetries) {
-      this.#askGrant(job);
-      return;
-    }
+    if (job.granted || job.conflicts > maxRetries) return this.#askGrant(job);
     job.state = 'queued';
     if (job.conflicts === 1) this.#again(job);
     else this.ports.later(this.ports.random() * retryJitterMs * job.conflicts, () => this.#again(job));
@@ -357,16 +328,7 @@ export class Host {
 
   #askGrant(job: Job): void {
     job.granted = false;
-    if (job.grants > this.config.kernel.grantWidenings) {
-      this.#decline(
-        job,
-        new TelosError(
-          'CONFLICT',
-          `${String(job)} met other turns' changes ${job.conflicts} times, ${job.grants} of them under a grant`,
-        ),
-      );
-      return;
-    }
+    if (job.grants > this.config.kernel.grantWidenings) return this.#decline(job, starved(job));
     job.grants++;
     this.#counts.grants++;
     job.state = 'asking';
