@@ -107,7 +107,7 @@ test.each(HAZARDS)(
       async (it: RemoteImage, evil: string, alone: boolean) => {
         const patient = it.with({ deadlineMs: 60_000 });
         if (!alone) await patient.send('villain', 'setMethod', 'evil', evil);
-        const bad = (alone ? patient.send('', 'turn', evil) : patient.send('villain', 'evil')).then(
+        const bad = (alone ? patient.turn(evil) : patient.send('villain', 'evil')).then(
           () => 'answered',
           (error: { code: string }) => error.code,
         );
