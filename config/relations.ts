@@ -53,6 +53,10 @@ export const RELATIONS: readonly Relation[] = [
       message.maxBodyBytes <= message.windowBytes && message.windowBytes <= kernel.maxInFlightBytes,
   },
   {
+    says: 'message.window_bytes must be at most kernel.max_reply_bytes, else answers go that one client may still ask for',
+    holds: ({ message, kernel }) => message.windowBytes <= kernel.maxReplyBytes,
+  },
+  {
     says: 'message.window must be at most link.lane_envelopes, else the answers of one client overflow its lane',
     holds: ({ message, link }) => message.window <= link.laneEnvelopes,
   },

@@ -50,7 +50,7 @@ export const configSchema = z.strictObject({
     maxDeadlineMs: whole(DAY).describe('Longest deadline; longer ones are cut to it.'),
     window: whole(4096).describe('Asks that one client may have outstanding.'),
     windowBytes: whole(64 * MiB, KiB).describe(
-      'Size of the arguments that one client may have outstanding; past it `BUSY`.',
+      'Size of the arguments that one client may have outstanding, and of the answers whose receipt it has not told; past either `BUSY`.',
     ),
     maxSelectorLength: whole(256, 16, 4096).describe('Longest selector, in characters.'),
     maxTargetLength: whole(256, 16, 4096).describe('Longest name or oid of a receiver, in characters.'),
@@ -74,7 +74,7 @@ export const configSchema = z.strictObject({
     maxInFlightBytes: whole(512 * MiB, KiB).describe(
       'Size of the arguments of all messages of clients in the kernel; past it senders get `BUSY`.',
     ),
-    maxReplyBytes: whole(64 * MiB, KiB).describe(
+    maxReplyBytes: whole(256 * MiB, KiB).describe(
       'Size of the saved answers of turns that only read; past it the oldest go, and their requests run anew if repeated.',
     ),
     maxReplayBytes: whole(64 * MiB, KiB).describe(

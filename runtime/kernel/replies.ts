@@ -4,8 +4,9 @@
  *   P1  The answer of a turn that wrote is whole in memory until it stands under its own key, which is before the replay mark passes its
  *       turn. Then only the fact is kept here, and a repeat gets it from there.
  *   P2  An answer that nobody waits for any more leaves memory at once, and gets no key.
- *   P3  Answers of turns that wrote nothing take at most `maxReadBytes`: past it the oldest go, and who repeats such a request runs it anew.
- *       Those of turns that wrote are bounded by how far the replay mark may lag (groups.ts, G5).
+ *   P3  Answers of turns that wrote nothing are bounded for each session by what it is let in with (sessions.ts, S4). All together they take at most
+ *       `maxReadBytes`: past it the oldest go, so that a few who never say what they have got can't keep all others out; who repeats such a
+ *       request runs it anew. Those of turns that wrote are bounded by how far the replay mark may lag (groups.ts, G5).
  */
 import { type Content, type WireError } from '../../protocol/index.js';
 import { encodeRecord, keys, type Put, type ReplyRecord } from '../journal/index.js';
@@ -64,6 +65,7 @@ export class Replies {
     } else {
       this.#reads.add(reply);
       this.#readBytes += bytes;
+      session.readBytes += bytes;
       if (this.#readBytes > this.maxReadBytes) this.#forgetReads();
     }
     return reply;
@@ -89,7 +91,10 @@ export class Replies {
 
   #unload(reply: SavedReply): void {
     if (reply.seq > 0) this.#writtenBytes -= reply.bytes;
-    else if (this.#reads.delete(reply)) this.#readBytes -= reply.bytes;
+    else if (this.#reads.delete(reply)) {
+      this.#readBytes -= reply.bytes;
+      reply.session.readBytes -= reply.bytes;
+    }
     reply.bytes = 0;
     reply.body = null;
     reply.error = null;

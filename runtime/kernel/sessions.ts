@@ -5,7 +5,8 @@
  *   S2  An answer that a turn wrote, and every error, is in the journal before it leaves; it is kept until the sender's lowest
  *       number passes it or the session ends.
  *   S3  Numbers below `lowest`, and released ones, are refused `EXPIRED`, never run; nothing is kept for them.
- *   S4  What is under way for one session, and for all, is bounded in number and in bytes of arguments: past that `BUSY`.
+ *   S4  What is under way for one session, and for all, is bounded in number and in bytes of arguments, and so are the answers of which it has
+ *       not said that it got them: past that `BUSY`.
  */
 import { TelosError, type Recorded, type SessionId } from '../../protocol/index.js';
 import type { Message } from './message.js';
@@ -29,6 +30,8 @@ export interface Session {
   readonly inFlight: Map<number, Message>;
   /** Of their arguments. */
   inFlightBytes: number;
+  /** Of answers kept in memory, of turns that wrote nothing. */
+  readBytes: number;
   /** What the journal holds of it has been read (a session of this life has nothing there to read). */
   loaded: boolean;
   /** Recorded answers of services of requests that an earlier life did not finish. */
@@ -48,6 +51,7 @@ export function newSession(id: SessionId, key: string, agent: string, lastHeard:
     replies: new Map(),
     inFlight: new Map(),
     inFlightBytes: 0,
+    readBytes: 0,
     loaded: true,
     recorded: new Map(),
   };
@@ -164,12 +168,14 @@ export class Sessions {
 
   /** Why no more of it may be under way now, with the limit; null when it may. */
   #full(session: Session, bytes: number): string | null {
-    const { inFlight, replies, inFlightBytes, id } = session;
+    const { inFlight, replies, inFlightBytes, readBytes, id } = session;
     const { window, windowBytes, maxInFlightBytes } = this.limits;
     if (inFlight.size + replies.size >= window * 2 || inFlight.size >= window)
       return `session ${id} has ${inFlight.size} requests under way and ${replies.size} answers kept; message.window is ${window}`;
     if (inFlightBytes + bytes > windowBytes)
       return `session ${id} has ${inFlightBytes} bytes of arguments under way and sends ${bytes} more; message.window_bytes is ${windowBytes}`;
+    if (readBytes > windowBytes)
+      return `session ${id} has not said that it got ${readBytes} bytes of answers; message.window_bytes is ${windowBytes}`;
     if (this.#inFlightBytes + bytes > maxInFlightBytes)
       return `${this.#inFlightBytes} bytes of arguments are under way and ${bytes} more come; kernel.max_in_flight_bytes is ${maxInFlightBytes}`;
     return null;

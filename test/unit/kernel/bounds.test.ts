@@ -92,6 +92,21 @@ test('answers of turns that read take a bounded room: the oldest go and run anew
   expect(w.runs(1)).toHaveLength(runs + 1);
 });
 
+test('answers that a session has not said it got keep it out past its own limit, and nobody else (S4)', async () => {
+  const w = await bank(limits({ message: { windowBytes: 64 * KiB, maxBodyBytes: 32 * KiB } }));
+  await w.join(2);
+  for (let no = 1; no <= 16; no++) read(w, no, 4 * KiB);
+  w.ask(1, 17, '#a', 'read');
+  expect(textOf(lastAnswer(w))).toMatch(
+    /BUSY.*has not said that it got \d+ bytes of answers; message\.window_bytes is 65536/,
+  );
+  w.ask(2, 1, '#a', 'read');
+  expect(lastRun(w)[2]).toBe(1);
+  w.ask(1, 17, '#a', 'read', { lowest: 17 });
+  expect(lastRun(w)[2]).toBe(17);
+  expect(w.kernel.core.replies.bytes).toBe(0);
+});
+
 test('an answer that its sender waits for no more leaves memory at once, and gets no key (P2)', async () => {
   const w = await bank(defaultConfig);
   for (let no = 1; no <= 20; no++) {
