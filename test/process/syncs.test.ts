@@ -140,7 +140,7 @@ test('syncs-against-answered-groups: one at a time and many at once, no answer l
     expect(syncs).toBe(appends);
     expect(syncs).toBeGreaterThanOrEqual(groups);
     // Snapshots of a quiet moment are written without a turn: they are few, so that they can hide nothing.
-    expect(syncs - groups).toBeLessThan(10);
+    expect(syncs - groups).toBeLessThan(groups / 4);
   }
   expect(many?.groups).toBeLessThan(1000);
 });
