@@ -1,6 +1,14 @@
 /** A client process in the simulation: the real session core (clients/library), which greets the kernel again whenever it loses it. */
 import { pack, unpack } from '../../protocol/codec.js';
-import { ORIGIN, type Content, type FromClient, type QueryOp, type ToClient } from '../../protocol/envelope.js';
+import {
+  incarnationOf,
+  ORIGIN,
+  type SessionId,
+  type Content,
+  type FromClient,
+  type QueryOp,
+  type ToClient,
+} from '../../protocol/envelope.js';
 import { TelosError, type WireError } from '../../protocol/errors.js';
 import { MAGIC, PROTOCOL_VERSION, type Welcome } from '../../protocol/frames.js';
 import { ClientSession, type Request } from '../../clients/library/session.js';
@@ -142,10 +150,15 @@ export class SimClient extends SimProcess {
     this.#settle(open.fact, unknown ? 'unknown' : 'error', attempt, early ? 'EARLY' : error.code);
   }
 
+  /** Its session began when nothing could be written: no later life of the kernel knows it. */
+  #forgotten(): boolean {
+    return this.world.readOnlyLives.has(incarnationOf(this.session.id as SessionId));
+  }
+
   #settle(fact: RequestFact, outcome: RequestFact['outcome'], attempt: number, said: string): void {
     // With a link that is up the kernel has to say what became of it.
     const mute = said === 'OUTCOME_UNKNOWN' && this.clock.now - this.#link.upSince > GRACE_MS + TICK_MS;
-    const code = mute ? 'MUTE' : said;
+    const code = mute ? 'MUTE' : said === 'EXPIRED' && this.#forgotten() ? 'FORGOTTEN' : said;
     fact.ended = this.world.moment();
     fact.outcome = outcome;
     fact.attempt = attempt;
