@@ -52,6 +52,10 @@ export class Ledger {
   #meta: JournalMeta | undefined;
   #head: HeadState | undefined;
   #firstSeq = 0;
+  readonly #sessions = new Set<number>();
+  /** Strikes and recorded answers of messages from outbox and timers, and the numbers of those that wait there. */
+  readonly #keptForOwn: [place: string, no: number][] = [];
+  readonly #waiting = new Set<number>();
   /** Saved replies by turn, until the turn comes by. */
   readonly #replies = new Map<number, { id: string; record: ReplyRecord }>();
   readonly #names = new Map<string, [Oid, Attempt]>();
@@ -99,8 +103,12 @@ export class Ledger {
       case 'o':
         this.objects++;
         return;
+      case 's': {
+        decodeRecord(openValue(key, stored), describeKey(key));
+        const [session = 0, no = 0] = fieldsOf(key);
+        return this.#kept(key, session, no);
+      }
       case 'k':
-      case 's':
         decodeRecord(openValue(key, stored), describeKey(key));
         return;
       case 'x':
@@ -187,11 +195,24 @@ export class Ledger {
 
   // ---- derived keys ----------------------------------------------------------------------------------------------------------------
 
+  /** The header of a session comes before all that is kept for it. */
   #reply(key: Key, value: Buffer): void {
     const [session = 0, no = 0] = fieldsOf(key);
     const record = decodeRecord<ReplyRecord>(value, describeKey(key));
-    if (no === 0 || key.length > 17) return;
+    if (no === 0 && key.length === 17) {
+      this.#sessions.add(session);
+      return;
+    }
+    this.#kept(key, session, no);
+    if (key.length > 17) return;
     if (record[0] > 0) this.#replies.set(record[0], { id: replyId(session, no), record });
+  }
+
+  /** What is kept for a message is nobody's once its session has ended, or, of a message from the outbox or a timer, once that is handled. */
+  #kept(key: Key, session: number, no: number): void {
+    if (session === 0) this.#keptForOwn.push([describeKey(key), no]);
+    else if (!this.#sessions.has(session))
+      this.report(describeKey(key), `it is kept for session ${session}, which has ended or never was`);
   }
 
   #name(key: Key, value: Buffer): void {
@@ -208,6 +229,7 @@ export class Ledger {
     const [target, selector, , cause] = decodeRecord<OutboxRecord>(value, describeKey(key));
     const expected = this.#pending.get(hex(key));
     this.#pending.delete(hex(key));
+    this.#waiting.add(fieldsOf(key).at(-1) ?? 0);
     if (expected === undefined) this.report(describeKey(key), 'no turn sent it, or it was handled already');
     else if (expected.target !== target || expected.selector !== selector || expected.seq !== cause) {
       this.report(
@@ -236,6 +258,8 @@ export class Ledger {
 
   finish(): void {
     this.#checkEnd();
+    for (const [place, no] of this.#keptForOwn)
+      if (!this.#waiting.has(no)) this.report(place, `it is kept for message ${no}, which waits no more`);
     for (const [seq, { id }] of this.#replies)
       this.report(`reply ${id}`, `it is of turn ${seq}, which is not in the journal`);
     for (const [name, [oid]] of this.#names) this.report(`name ${name}`, `it is missing; the turns gave it to ${oid}`);

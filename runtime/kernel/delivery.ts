@@ -134,6 +134,7 @@ export class Delivery {
       this.core.groups.delete(entry && entry.due > 0 ? keys.timer(entry.due, no) : keys.outbox(no));
     }
     this.#timersKnown.delete(no);
+    this.core.forgetUnasked(this.core.own, (one) => one === no);
   }
 
   #sendDelayed(now: number): void {
