@@ -164,6 +164,8 @@ export interface History {
   readonly told: ToldFact[];
   readonly dooms: DoomFact[];
   readonly losses: LossFact[];
+  /** Lives of the kernel in which nothing could be written. */
+  readonly readOnlyLives: Set<number>;
   /** Strikes that were durable when a life of the kernel began, by `life session:no`. */
   readonly strikesAtBirth: Map<string, number>;
   /** `session:no` of each dead letter at the end. */
@@ -213,6 +215,7 @@ export const emptyHistory = (): History => ({
   dooms: [],
   losses: [],
   strikesAtBirth: new Map(),
+  readOnlyLives: new Set(),
   deadLetters: new Set(),
   letters: new Map(),
   kept: nothingKept(),

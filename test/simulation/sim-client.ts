@@ -152,7 +152,7 @@ export class SimClient extends SimProcess {
 
   /** Its session began when nothing could be written: no later life of the kernel knows it. */
   #forgotten(): boolean {
-    return this.world.readOnlyLives.has(incarnationOf(this.session.id as SessionId));
+    return this.world.history.readOnlyLives.has(incarnationOf(this.session.id as SessionId));
   }
 
   #settle(fact: RequestFact, outcome: RequestFact['outcome'], attempt: number, said: string): void {

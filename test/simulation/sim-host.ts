@@ -60,6 +60,7 @@ export class SimHost extends SimProcess {
   }
 
   #doom(kind: 'poison' | 'hang', id: string): void {
+    if (this.doomedBy !== '') return;
     const { incarnation, quarantine } = this.birth;
     this.doomedBy = id;
     this.world.history.dooms.push({ life: Math.floor(incarnation / INCARNATIONS_PER_LIFE), id, quarantine });

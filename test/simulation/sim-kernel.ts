@@ -72,7 +72,7 @@ export class SimKernel extends SimProcess {
     const identity = world.disk.open();
     this.life = identity.incarnation;
     this.readOnly = world.disk.full && identity.endSeq > 0;
-    if (this.readOnly) world.readOnlyLives.add(this.life);
+    if (this.readOnly) world.history.readOnlyLives.add(this.life);
     this.kernel = new Kernel(world.config, identity, this.#ports(), world.faults, this.readOnly);
     const names = Array.from({ length: world.plan.hosts }, (_, i) => `host-${i + 1}`);
     this.supervisor = new SimSupervisor(

@@ -19,6 +19,8 @@ export function checkStrikes(history: History, fail: (rule: string, message: str
   }
   const counts = new Map<string, number>();
   for (const { life, id, quarantine } of history.dooms) {
+    // That it was given up can't be saved then: whoever did not hear of it may ask once more.
+    if (history.readOnlyLives.has(life)) continue;
     const key = `${life} ${id}`;
     const before = history.strikesAtBirth.get(key) ?? 0;
     const count = (counts.get(`${key} ${quarantine}`) ?? 0) + 1;

@@ -90,7 +90,6 @@ export class World {
   wallAheadMost = EPOCH_MS;
   kernel: SimKernel | null = null;
   faultsInjected = 0;
-  readonly readOnlyLives = new Set<number>();
   /** With real hosts, whose answers don't say which attempt they are of: the attempt accepted last for a message, and answered last. */
   readonly accepted = new Map<string, number>();
   readonly answered = new Map<string, number>();
