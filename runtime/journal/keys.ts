@@ -7,7 +7,7 @@
  *     d session:8 no:8   saved reply; no 0: the session itself d session:8 no:8 01 key   recorded answer of a service
  *     t due:8 no:8       durable timer                         s session:8 no:8  strikes
  *     l id:8             dead letter                           k key             admitted client
- *     m field            generation, image id, chain, counters, replay mark
+ *     m field            generation, image id, chain, counters, replay mark, life
  */
 import type { Key } from './port.js';
 

@@ -81,6 +81,8 @@ export type DeadLetterRecord = [
 ];
 /** `s` */
 export type StrikesRecord = [count: number, history: [time: number, event: string][]];
+/** `m life`: the last life of the kernel that could write, and the stretches of those before it that could not: [first, last, …]. */
+export type LifeRecord = [incarnation: number, unwritten: number[]];
 /** `k`: `token`: SHA-256 of the token, hex. */
 export type ClientRecord = [name: string, rights: string[], token: string, admitted: number];
 

@@ -1,8 +1,8 @@
 /**
  * The clients' side of the kernel: sessions that begin, go on and end, and what comes in on them. Messages end in core.ts.
  *
- *   C1  A new session is durable before its client hears of it. While the disk is full it can't be: it ends when there is room again, and
- *       nothing was written in it.
+ *   C1  A new session is durable before its client hears of it. While the disk is full it can't be: nothing is written in it, and it becomes
+ *       durable when its client comes back.
  *   C2  Messages to one name keep their order, also while the name is being looked up.
  *   C3  A session is in memory once, whoever greets with it and however often; the key is checked before anything happens to it.
  */
@@ -29,6 +29,8 @@ import { newSession, type Session } from './sessions.js';
 export class ClientSide {
   /** Peers whose session is being read or written, until they can be welcomed. */
   readonly #arriving = new Set<PeerId>();
+  /** Sessions whose header is on its way to the journal. */
+  readonly #granting = new Set<SessionId>();
   /** Messages to a name that is being looked up, in order. */
   readonly #unresolved = new Map<string, Message[]>();
 
@@ -50,7 +52,8 @@ export class ClientSide {
       this.core.groups.whenWritten(() =>
         this.recovery.session(id, (session) => {
           if (!this.#arriving.delete(peer)) return;
-          if (session === null) this.#expired(peer, id);
+          if (session === null && this.recovery.neverWritten(id)) this.#grant(peer, id, identity);
+          else if (session === null) this.#expired(peer, id);
           else this.#attach(peer, session, identity);
         }),
       );
@@ -61,7 +64,7 @@ export class ClientSide {
     this.core.ports.refuse(peer, new TelosError('EXPIRED', `session ${id} has ended or never was`).toWire());
   }
 
-  #newSession(peer: PeerId, { key, rights, agent }: ClientIdentity): void {
+  #newSession(peer: PeerId, identity: ClientIdentity): void {
     const { core } = this;
     if (core.sessions.byId.size > core.config.kernel.maxSessions) this.operations.forgetIdleSessions();
     if (core.sessions.byId.size > core.config.kernel.maxSessions) {
@@ -74,20 +77,26 @@ export class ClientSide {
       );
       return;
     }
-    const session = newSession(
-      makeSession(core.identity.incarnation, core.nextSessionCounter()),
-      key,
-      agent,
-      core.wallNow,
-    );
-    session.rights = rights;
+    this.#grant(peer, makeSession(core.identity.incarnation, core.nextSessionCounter()), identity);
+  }
+
+  #grant(peer: PeerId, id: SessionId, identity: ClientIdentity): void {
+    const { core } = this;
+    const { key, agent } = identity;
+    const first = !this.#granting.has(id);
     this.#arriving.add(peer);
-    core.groups.put(keys.session(session.id), [core.wallNow, 1, key, agent]);
+    this.#granting.add(id);
+    if (first) core.groups.put(keys.session(id), [core.wallNow, 1, key, agent]);
     core.groups.whenWritten(() => {
+      if (first) this.#granting.delete(id);
       if (!this.#arriving.delete(peer)) return;
-      core.sessions.byId.set(session.id, session);
-      core.sessions.attach(session, peer);
-      core.ports.welcome(peer, session.id);
+      if (!first) {
+        this.joined(peer, identity);
+        return;
+      }
+      const session = newSession(id, key, agent, core.wallNow);
+      core.sessions.byId.set(id, session);
+      this.#attach(peer, session, identity);
     });
   }
 

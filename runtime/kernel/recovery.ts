@@ -7,6 +7,7 @@
  */
 import {
   checkCommitBody,
+  incarnationOf,
   unpack,
   type CommitBody,
   type Oid,
@@ -21,6 +22,7 @@ import {
   rangeOf,
   textOf,
   type GroupRecord,
+  type LifeRecord,
   type ObjectRecord,
   type ReplyRecord,
   type SessionRecord,
@@ -33,6 +35,8 @@ import { keep, LOBBY } from './objects.js';
 import { newSession, type Session } from './sessions.js';
 
 const RECORDS_PER_PAGE = 16;
+/** Stretches of lives that could not write: enough for two days, after which a session has ended anyway. */
+const UNWRITTEN_KEPT = 64;
 const ROWS_PER_PAGE = 512;
 
 type SessionRead = (session: Session | null, now: number) => void;
@@ -40,6 +44,8 @@ type SessionRead = (session: Session | null, now: number) => void;
 export class Recovery {
   /** Seq of the snapshot of each object that was loaded for the replay. */
   readonly #snapshots = new Map<Oid, number>();
+  /** Incarnations of lives that could not write, [first, last, …]: the sessions that they granted have no header. */
+  #unwritten: number[] = [];
   /** Who waits for a session that is being read. */
   readonly #reading = new Map<SessionId, SessionRead[]>();
 
@@ -47,18 +53,36 @@ export class Recovery {
 
   run(done: (now: number) => void): void {
     const { reader, identity } = this.core;
-    reader.get([keys.meta('replay'), keys.meta('counters'), keys.object(LOBBY)], ([mark, counters, lobby]) => {
-      if (counters) this.core.nextOutgoing = decodeRecord<[number]>(counters, 'm counters')[0];
-      const from = mark ? decodeRecord<[number]>(mark, 'm replay')[0] : 1;
-      this.#adopt(LOBBY, lobby);
-      if (from > identity.endSeq) this.#rest(done);
-      else
-        reader.page({ gte: rangeOf('j').gte, lte: keys.record(from), reverse: true }, 1, ([row]) =>
-          this.#replay(row?.[0] ?? keys.record(from), from, done),
-        );
-      reader.flush();
-    });
+    reader.get(
+      [keys.meta('replay'), keys.meta('counters'), keys.object(LOBBY), keys.meta('life')],
+      ([mark, counters, lobby, life]) => {
+        if (counters) this.core.nextOutgoing = decodeRecord<[number]>(counters, 'm counters')[0];
+        this.#begin(life);
+        const from = mark ? decodeRecord<[number]>(mark, 'm replay')[0] : 1;
+        this.#adopt(LOBBY, lobby);
+        if (from > identity.endSeq) this.#rest(done);
+        else
+          reader.page({ gte: rangeOf('j').gte, lte: keys.record(from), reverse: true }, 1, ([row]) =>
+            this.#replay(row?.[0] ?? keys.record(from), from, done),
+          );
+        reader.flush();
+      },
+    );
     reader.flush();
+  }
+
+  /** Each life that can write says so, with its first group: what lies between two of them could not. */
+  #begin(life: Uint8Array | undefined): void {
+    const { incarnation } = this.core.identity;
+    const [last, before] = life ? decodeRecord<LifeRecord>(life, 'm life') : [incarnation - 1, []];
+    this.#unwritten =
+      last + 1 < incarnation ? [...before, last + 1, incarnation - 1].slice(-2 * UNWRITTEN_KEPT) : before;
+  }
+
+  /** Was this session granted while the disk was full? Then nothing was written in it, and it may go on as a new one. */
+  neverWritten(id: SessionId): boolean {
+    const life = incarnationOf(id);
+    return this.#unwritten.some((first, i) => i % 2 === 0 && first <= life && life <= (this.#unwritten[i + 1] ?? 0));
   }
 
   #adopt(oid: Oid, value: Uint8Array | undefined): void {
@@ -136,6 +160,7 @@ export class Recovery {
 
   /** What needs no replay, and what belongs to the kernel's own session. */
   #rest(done: (now: number) => void): void {
+    const { identity } = this.core;
     this.#dropEnded(() =>
       this.#each(
         rangeOf('s'),
@@ -145,6 +170,8 @@ export class Recovery {
             prefixRange(keys.session(0).subarray(0, 9)),
             (key, value) => this.#recorded(this.core.own, key, value),
             (now) => {
+              // Not before: a group that is written during the replay would say that what is not replayed yet is in the snapshots.
+              this.core.groups.put(keys.meta('life'), [identity.incarnation, this.#unwritten] satisfies LifeRecord);
               this.core.delivery.start();
               this.#release();
               done(now);

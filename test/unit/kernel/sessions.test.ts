@@ -165,7 +165,7 @@ test('two days without a word: the session ends in one group, with all its keys,
   expect(w.refused).toEqual([[2, 'EXPIRED']]);
 });
 
-test('a session that began while the disk was full ends with it: what was asked in it wrote nothing (C1)', async () => {
+test('a session that began while the disk was full goes on when there is room, and is durable then; one made up is refused (C1)', async () => {
   const w = await bank();
   w.readOnly = true;
   await w.restart();
@@ -173,6 +173,14 @@ test('a session that began while the disk was full ends with it: what was asked 
   w.readOnly = false;
   await w.restart();
   greet(w, 3, session);
+  greet(w, 4, session, 'another key');
+  greet(w, 5, session + 2 ** 33);
   await w.settle();
-  expect(w.refused).toEqual([[3, 'EXPIRED']]);
+  expect(w.welcomed.get(3)).toBe(session);
+  expect(w.refused.sort()).toEqual([
+    [4, 'FORBIDDEN'],
+    [5, 'EXPIRED'],
+  ]);
+  await w.restart();
+  expect(await w.join(6, session)).toBe(session);
 });
