@@ -218,7 +218,7 @@ class Encoder {
       );
     }
     this.above[++this.depth] = value;
-    if (this.writer.length > this.options.maxBytes) throw new TelosError('TOO_LARGE', '');
+    this.checkSize();
   }
 
   private leave(): void {
