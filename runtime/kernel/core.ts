@@ -178,6 +178,7 @@ export class KernelCore {
 
   /** Nothing can be saved: an error goes out as it is, a write is refused. Messages of our own stay in the journal until there is room. */
   #refuseWrite(message: Message, reply: Reply, now: number): void {
+    this.#keepRecorded(message);
     this.#leave(message, now, true);
     const peer = message.owner?.peer ?? 0;
     const full = new TelosError(
@@ -208,9 +209,14 @@ export class KernelCore {
       this.delivery.again(message, now);
       return;
     }
-    if (message.recorded.length > 0) message.owner.recorded.set(message.no, message.recorded);
+    this.#keepRecorded(message);
     this.#leave(message, now, true);
     if (message.owner.peer !== 0) this.ports.toClient(message.owner.peer, [T.ERROR, message.no, error.toWire()]);
+  }
+
+  /** It may be sent again under the same id: what services answered to it stands for that run too. */
+  #keepRecorded({ owner, no, recorded }: Message): void {
+    if (owner !== null && recorded.length > 0) owner.recorded.set(no, recorded);
   }
 
   /** The sender has gone for good: the message is dropped wherever it is. */

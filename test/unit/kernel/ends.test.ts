@@ -118,6 +118,24 @@ test('what an earlier life recorded for a message is forgotten with it', async (
   expect(keysOf(w, 's')).toBe(0);
 });
 
+test('a write that was refused for want of room finds the answers of services again when it is sent again', async () => {
+  const w = await bank();
+  w.readOnly = true;
+  await w.restart();
+  w.host(5);
+  await w.join(2);
+  await w.load(5, '#a');
+  w.kernel.serviceJoined(50, ['oracle'], w.now);
+  w.ask(2, 1, '#a', 'wonder');
+  const run = nextRun(w, 5);
+  w.kernel.fromHost(5, [T.SERVICE, 1, run[1], run[2], 'key', 'oracle', 'ask', pack([])], w.now);
+  w.kernel.fromService(50, [T.SERVED, 1, 0, true, 'yes'], w.now);
+  w.add(5, run, '#a', 5);
+  expect(lastAnswer(w, 2)).toEqual([T.ERROR, 1, expect.arrayContaining(['DISK_FULL'])]);
+  w.ask(2, 1, '#a', 'wonder');
+  expect(nextRun(w, 5)[12]).toEqual([['key', true, 'yes']]);
+});
+
 test('history names an answered turn also while the snapshot with its list is being written', async () => {
   const w = await bank();
   w.ask(1, 1, '#a', 'deposit');
