@@ -342,7 +342,10 @@ export class Operations {
     });
   }
 
-  /** All keys of it go in one group, so that none is ever there without the header. */
+  /**
+   * All keys of it go in one group, so that none is ever there without the header. Answers of it may be on their way to their keys: they are looked
+   * for when those are there, and after its end nothing more is put.
+   */
   #removeSession(id: SessionId): void {
     const { sessions, groups, suspicion, now } = this.core;
     sessions.ending.add(id);
@@ -350,6 +353,11 @@ export class Operations {
     for (const message of [...(live?.inFlight.values() ?? [])]) this.core.abandon(message, now);
     if (live) sessions.end(live);
     for (const no of suspicion.numbers(id)) suspicion.forget(id, no);
+    groups.whenWritten(() => this.#removeKeys(id));
+  }
+
+  #removeKeys(id: SessionId): void {
+    const { sessions, groups } = this.core;
     const found: Buffer[] = [];
     const step = (key: Buffer): boolean => found.push(key) > 0;
     this.queries.scan(prefixRange(keys.session(id).subarray(0, 9)), step, () => {

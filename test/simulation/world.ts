@@ -362,7 +362,10 @@ export class World {
 
   /** So that what is written when nothing else is to be done is written; sometimes two days more, after which sessions end. */
   async #goOnALittle(): Promise<void> {
-    if (this.plan.lateEnd) this.clock.sleep(TWO_DAYS_MS);
+    if (this.plan.lateEnd) {
+      await this.#drive(this.clock.now + REST_MS, () => this.#hasMissedTheGone());
+      this.clock.sleep(TWO_DAYS_MS);
+    }
     await this.#drive(this.clock.now + IDLE_MS, () => false);
     this.history.lastLife = this.kernel?.life ?? 0;
     const { kept } = this.history;
@@ -374,6 +377,13 @@ export class World {
       else kept.replies.add(`${session}:${no}`);
     }
     for (const [key] of this.disk.store.page(rangeOf('s'), Infinity)) kept.strikes.add(fieldsOf(key).join(':'));
+  }
+
+  /** Two days begin when the kernel hears that a client has gone: until then it takes it for connected. */
+  #hasMissedTheGone(): boolean {
+    const here = new Set<number>(this.clients.map(({ session }) => session.id));
+    const sessions = this.servingKernel()?.kernel.core.sessions.byId.values() ?? [];
+    return [...sessions].every(({ id, peer }) => peer === 0 || here.has(id));
   }
 
   // ---- what is left ----------------------------------------------------------------------------------------------------------

@@ -165,6 +165,21 @@ test('two days without a word: the session ends in one group, with all its keys,
   expect(w.refused).toEqual([[2, 'EXPIRED']]);
 });
 
+test('two days without a word: an answer whose key is on its way to the journal goes with its session', async () => {
+  const w = await bank();
+  w.ask(1, 1, '#a', 'deposit');
+  w.add(1, nextRun(w), '#a', 5);
+  await w.settle();
+  w.kernel.clientLost(1, w.now);
+  w.autoSync = false;
+  // The machine slept: what is written in idle time and what ends after two days are due at once.
+  await w.tick(50 * 3_600_000);
+  expect(w.appends.length).toBe(1);
+  w.autoSync = true;
+  await w.settle();
+  expect(keysOf(w, 'd')).toEqual([]);
+});
+
 test('a session that began while the disk was full goes on when there is room, and is durable then; one made up is refused (C1)', async () => {
   const w = await bank();
   w.readOnly = true;
