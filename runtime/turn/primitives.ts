@@ -176,7 +176,9 @@ async function lobbyNames(frame: Frame): Promise<string[]> {
 
 // ---- the rest ----------------------------------------------------------------------------------------------------------------------
 
+/** Of the turns that the kernel has accepted when it is asked; those that come until this one counts are found by what was read before. */
 async function history(frame: Frame, [limit]: readonly unknown[]): Promise<Carried> {
+  frame.ownView.readWhole();
   const told = await askService(frame, 'kernel', 'history', [frame.ownView.oid, limit ?? null]);
   return frame.turn.codec.encodePlain(told, 'the history');
 }

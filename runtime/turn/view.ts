@@ -78,6 +78,13 @@ export class ObjectView implements DraftHome {
       .sort();
   }
 
+  /** All of the committed state is a read: no other turn may have changed anything of the object. */
+  readWhole(): void {
+    if (this.object === null) return;
+    this.read(SHAPE, this.object.shape);
+    for (const [slot, cell] of this.object.slots) this.read(slot, cell.attempt);
+  }
+
   #merged(): [string, Cell][] {
     const merged: [string, Cell][] = [];
     for (const [slot, cell] of this.object?.slots ?? []) {

@@ -1,5 +1,6 @@
 /** Requests of turns to services: which overlap, which stay in order. Invariants: F (frame.ts). */
 /* eslint-disable @typescript-eslint/no-explicit-any -- the methods in here are fixtures: plain JavaScript */
+import { SHAPE } from '../../protocol/index.js';
 import { decode, encode, method, ref, World } from '../support/world.js';
 
 let world: World;
@@ -67,6 +68,21 @@ test('a service that fails fails its own send only', async () => {
     },
   });
   expect(await world.send('#a', 'run', ref('#pllm'))).toEqual(['fine', 'UNAVAILABLE']);
+});
+
+test('a history is of the object as the turn has read it: all its slots, drafted ones too, and which there are', async () => {
+  world.answer = () => World.value([]);
+  world.object('#a', {
+    n: 1,
+    m: 2,
+    run: async (self: any) => {
+      self.m = 3;
+      return self.history();
+    },
+  });
+  const { body } = await world.commit('#a', 'run');
+  const [, reads = []] = body[0].find(([oid]) => oid === '#a') ?? [];
+  expect(reads.filter((_, i) => i % 2 === 0)).toEqual(expect.arrayContaining([SHAPE, 'parent*', 'n', 'm', 'run']));
 });
 
 test('thousands of requests that wait in line behind another send go out one after another, not one inside another', async () => {
