@@ -5,6 +5,7 @@
  *   Q2  State that is loaded while commits are unanswered gets them on top, in order: what the kernel had accepted by then is in it, and its
  *       verdict came before it.
  *   Q3  A refused attempt leaves nothing in the cache: what it wrote and what it had read stale is dropped, and loaded anew at the next use.
+ *   Q4  A listing stands on decided attempts only: before an undecided one of this host, another host's may come, of which it has not heard.
  */
 import {
   ABSENT,
@@ -14,15 +15,19 @@ import {
   type ObjectState,
   type Oid,
 } from '../../protocol/index.js';
-import { CachedObject, keepContent, LOBBY, type TurnWrites } from '../turn/index.js';
+import { CachedObject, keepContent, listedOf, LOBBY, type Turn, type TurnWrites } from '../turn/index.js';
 import type { ObjectCache } from './cache.js';
 
 export class Commits<J> {
-  readonly #open = new Map<Attempt, { readonly job: J; readonly writes: TurnWrites }>();
+  readonly #open = new Map<
+    Attempt,
+    { readonly job: J; readonly writes: TurnWrites; readonly awaited: (() => void)[] }
+  >();
 
   constructor(
     private readonly cache: ObjectCache,
     private readonly dropped: (oid: Oid) => void,
+    private readonly defer: (task: () => void) => void,
   ) {}
 
   get size(): number {
@@ -31,7 +36,7 @@ export class Commits<J> {
 
   /** The turn's commit goes out. `shared`: it ran on the cache, so its writes belong on top of it. */
   add(attempt: Attempt, job: J, writes: TurnWrites, shared: boolean): void {
-    this.#open.set(attempt, { job, writes });
+    this.#open.set(attempt, { job, writes, awaited: [] });
     if (shared) this.#apply(attempt, writes);
     else this.#dropWritten(writes);
   }
@@ -42,11 +47,16 @@ export class Commits<J> {
     if (entry === undefined) return undefined;
     this.#open.delete(attempt);
     if (!keep) this.#dropWritten(entry.writes);
+    for (const task of entry.awaited) this.defer(task);
     return entry.job;
   }
 
-  isOpen(attempt: Attempt): boolean {
-    return this.#open.has(attempt);
+  /** Q4: what the turn has listed is of an attempt without a verdict. Then `task` runs when that is there. */
+  awaits(turn: Turn, task: () => void): boolean {
+    const open = this.#open.size === 0 ? undefined : listedOf(turn, (attempt) => this.#open.has(attempt));
+    if (open === undefined) return false;
+    this.#open.get(open)?.awaited.push(task);
+    return true;
   }
 
   clear(): void {
@@ -154,6 +164,7 @@ function created(oid: Oid, attempt: Attempt): CachedObject {
   const object = new CachedObject(oid);
   object.exists = true;
   object.shape = attempt;
+  object.born = attempt;
   return object;
 }
 

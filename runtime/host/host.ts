@@ -85,7 +85,7 @@ export class Host {
     });
     const limits = { objects: maxCachedObjects, bytes: maxCachedBytes };
     this.#cache = new ObjectCache(limits, (oid) => this.#passivate(oid));
-    this.#commits = new Commits(this.#cache, (oid) => this.#actors.retire(oid));
+    this.#commits = new Commits(this.#cache, (oid) => this.#actors.retire(oid), this.#defer);
     const paced = { send: (envelope: FromHost) => ports.send(envelope), defer: this.#defer };
     this.#loader = new Loader(paced, (objects, names) => this.#commits.adopt(objects, names));
     this.#services = new ServiceRequests(paced, (session, no) => this.#jobs.get(jobId(session, no)));
@@ -217,6 +217,8 @@ export class Host {
 
   #ended(job: Job, turn: Turn, outcome: Outcome): void {
     leaveMethods();
+    const commits = job.state === 'running' && outcome.kind === 'reply' && !job.granted;
+    if (commits && this.#commits.awaits(turn, () => this.#ended(job, turn, outcome))) return;
     job.turn = null;
     this.#counts.turns++;
     if (job.state === 'running') {

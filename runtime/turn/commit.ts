@@ -2,6 +2,7 @@
 import {
   ABSENT,
   diff,
+  incarnationOf,
   PARENTS,
   SHAPE,
   WRITE,
@@ -134,13 +135,35 @@ export function keysOf(turn: Turn): string[] {
   return keys;
 }
 
-/** The first read that is of another state than the cache has now: the kernel would refuse it, so it need not be asked. */
+/** An attempt that meets `isOpen` and made a listing (slots, parents) that the turn has read, but for one that made the whole object. */
+export function listedOf(turn: Turn, isOpen: (attempt: Attempt) => boolean): Attempt | undefined {
+  for (const { reads, object } of turn.views.values()) {
+    for (let i = 0; i < reads.length; i += 2) {
+      const attempt = reads[i + 1] as Attempt;
+      if (isListing(reads[i]) && attempt !== object?.born && isOpen(attempt)) return attempt;
+    }
+  }
+  return undefined;
+}
+
+const isListing = (slot: unknown): boolean => slot === SHAPE || slot === PARENTS;
+
+/**
+ * The first read that is of another state than the cache has now: the kernel would refuse it, so it need not be asked. Not so a listing of this
+ * host's own making in an object that was dropped or loaded anew since: it lacks what came before, though the attempt is the same.
+ */
 export function firstStaleKey(turn: Turn): string | undefined {
   const { ports } = turn.engine;
+  const own = incarnationOf(turn.attempt);
   for (const { oid, reads, object } of turn.views.values()) {
-    const now = object === null ? undefined : ports.object(oid);
-    if (now === undefined) continue;
-    for (let i = 0; i < reads.length; i += 2) if (attemptIn(now, reads[i] as string) !== reads[i + 1]) return oid;
+    if (object === null) continue;
+    const now = ports.object(oid);
+    for (let i = 0; i < reads.length; i += 2) {
+      const slot = reads[i] as string;
+      const attempt = reads[i + 1] as Attempt;
+      if (now !== undefined && attemptIn(now, slot) !== attempt) return oid;
+      if (now !== object && isListing(slot) && attempt !== object.born && incarnationOf(attempt) === own) return oid;
+    }
   }
   return undefined;
 }

@@ -15,6 +15,8 @@ export class CachedObject {
   exists = false;
   shape: Attempt = ABSENT;
   parents: Attempt = ABSENT;
+  /** The attempt of this host that makes it, as long as it is not loaded from the kernel. */
+  born: Attempt = ABSENT;
   /** Running turns that look at it: it is not evicted. */
   pins = 0;
   /** Something changed that could not be applied: to be loaded anew at the next use. */
