@@ -42,16 +42,13 @@ import {
 import { ObjectActors } from './actors.js';
 import { ObjectCache } from './cache.js';
 import { Commits } from './commits.js';
-import { jobId, jobOf, keysIn, type Job } from './job.js';
+import { jobId, jobOf, keysIn, MAX_RESTARTS, type Job } from './job.js';
 import { Loader } from './loader.js';
 import type { HostPorts } from './ports.js';
 import { PrivateView } from './private-view.js';
 import { commitBytes, errorOnly, mailboxFull, starved, stopping } from './refusals.js';
 import { ServiceRequests } from './service-requests.js';
 import { Turnstile } from './turnstile.js';
-
-/** Times that one try may find something unloaded in synchronous code and begin again. */
-const MAX_RESTARTS = 1000;
 
 export class Host {
   readonly #cache: ObjectCache;

@@ -2,6 +2,9 @@
 import type { Attempt, Bytes, CommitBody, Oid, Origin, Run, SessionId } from '../../protocol/index.js';
 import type { RecordedAnswer, Turn, TurnMessage } from '../turn/index.js';
 
+/** Times that one try may find something unloaded in synchronous code and begin again. */
+export const MAX_RESTARTS = 1000;
+
 /**
  * queued: in a mailbox, or about to be run again. running: a turn of it is under way. committed: a commit waits for its verdict.
  * blocked: another turn's grant has to end. asking: it has asked for a grant. done: nobody wants it any more.
