@@ -8,6 +8,10 @@ interface Relation {
 
 export const RELATIONS: readonly Relation[] = [
   {
+    says: 'sandbox.kill_after_ms must be longer than sandbox.run_time_ms, else a draft is ended before it could be told that its time is over',
+    holds: ({ sandbox }) => sandbox.killAfterMs > sandbox.runTimeMs,
+  },
+  {
     says: 'turn.run_time_ms must be less than half of the silence allowed (link.heartbeat_interval_ms × link.liveness), else a busy host is taken for a dead one',
     holds: ({ turn, link }) => turn.runTimeMs < (link.heartbeatIntervalMs * link.liveness) / 2,
   },

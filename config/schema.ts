@@ -169,6 +169,16 @@ export const configSchema = z.strictObject({
     retryMaxMs: whole(1000).describe('Longest such pause.'),
     noticeCredit: whole(256).describe('Notices that may be under way to one subscription.'),
   }),
+  sandbox: group('Where drafts of methods are tried for hostility.', {
+    threads: whole(2, 1, 5).describe('Threads that are started ahead; each tries one draft and is ended.'),
+    queue: whole(64).describe('Drafts that may wait for a thread.'),
+    runTimeMs: whole(1000).describe('Running time of a draft.'),
+    killAfterMs: whole(3000).describe('After this long the thread of a draft is ended, whatever it does.'),
+    memoryBytes: whole(32 * MiB, 16 * MiB, GiB).describe('All that a draft can hold.'),
+    stackBytes: whole(256 * KiB, 64 * KiB, 4 * MiB).describe('Stack of a draft.'),
+    reportChars: whole(MiB, 1024).describe('Length of what a draft may tell.'),
+    effects: whole(1000).describe('Messages, timers or objects, of each kind, that a draft may try.'),
+  }),
   repl: group('The live session.', {
     historyLines: whole(5000, 0).describe("Lines kept in the image's `repl-history`."),
   }),

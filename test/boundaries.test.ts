@@ -26,7 +26,10 @@ const PRODUCT = Object.keys(MAY_IMPORT);
 const OBSERVERS = ['bench', 'examples', 'test'];
 
 /** Files that may be longer, and why. */
-const LONG_FILES: Record<string, string> = {};
+const LONG_FILES: Record<string, string> = {
+  'runtime/sandbox/guest.ts':
+    'one function, whose text is evaluated in another engine: it can not import the half of itself',
+};
 
 /** Libraries with importers in more than one folder, and why. */
 const SHARED_LIBRARIES: Record<string, string> = {};

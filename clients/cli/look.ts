@@ -186,7 +186,11 @@ export async function verify(context: Context): Promise<void> {
 }
 
 /** Runs dist/ops/TOOL.js, whose output and exit code are the command's. */
-export async function runTool(context: Context, tool: 'verify' | 'doctor', more: string[] = []): Promise<void> {
+export async function runTool(
+  context: Context,
+  tool: 'verify' | 'doctor' | 'sandbox',
+  more: string[] = [],
+): Promise<void> {
   const script = fileURLToPath(new URL(`../../ops/${tool}.js`, import.meta.url));
   const args = [script, '--image', context.dir, ...(context.json ? ['--json'] : []), ...more];
   process.exitCode = await new Promise<number>((resolve, reject) => {

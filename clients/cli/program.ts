@@ -94,6 +94,14 @@ function messages(program: Command): void {
   );
 }
 
+interface TrialFlags {
+  readonly self?: string;
+  readonly arg: readonly string[];
+  readonly answer: readonly string[];
+}
+
+const collected = (json: string, before: readonly string[]): string[] => [...before, json];
+
 function looking(program: Command): void {
   runs(
     leaf(program, 'inspect <name> [slot]', 'slots and parents of an object, or one slot in full'),
@@ -119,6 +127,18 @@ function looking(program: Command): void {
   );
   runs(check, (context, _args, flags: { port?: number }) =>
     runTool(context, 'doctor', flags.port === undefined ? [] : ['--port', String(flags.port)]),
+  );
+  const trial = leaf(program, 'sandbox <file>', 'try the method in a file where nothing of what it does happens')
+    .option('--self <json>', 'slots that it finds in self')
+    .option('--arg <json>', 'an argument; may be repeated', collected, [])
+    .option('--answer <json>', 'what a send gets, {"to", "selector", "reply"}; may be repeated', collected, []);
+  runs(trial, (context, [file = ''], flags: TrialFlags) =>
+    runTool(context, 'sandbox', [
+      file,
+      ...(flags.self === undefined ? [] : [`--self=${flags.self}`]),
+      ...flags.arg.map((json) => `--arg=${json}`),
+      ...flags.answer.map((json) => `--answer=${json}`),
+    ]),
   );
 }
 

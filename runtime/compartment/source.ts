@@ -71,6 +71,12 @@ export function checkSource(source: string): SourceInfo {
   return { params, isAsync, free };
 }
 
+/** The function expression alone, without what may stand around it: comments, parentheses, a `;`. @throws BAD_SOURCE */
+export function functionText(source: string): string {
+  const { fn } = checkedSource(source);
+  return source.slice(fn.start, fn.end);
+}
+
 /** Like checkSource, with the syntax tree for the instrumentation. */
 export function checkedSource(source: string): CheckedSource {
   if (typeof source !== 'string') throw bad('a method is source text', '', 0, source);

@@ -5,3 +5,4 @@ export * from './turn.js';
 export * from './commit.js';
 export * from './primitives.js';
 export * from './wellknown.js';
+export { PROBES } from './handle.js';
