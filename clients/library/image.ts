@@ -107,11 +107,12 @@ export class Image extends Questions {
   /**
    * Change notices of durable turns. `pattern`: a name, an oid, a handle, or `*` for all.
    * @param listener is called for each, one after another; without it, iterate over the result with `for await`.
+   * @param onError hears what the listener throws, and why the kernel refused the subscription; without it both are warnings of the process.
    */
-  subscribe(pattern: Ref, listener?: (notice: ImageNotice) => unknown): Watch {
+  subscribe(pattern: Ref, listener?: (notice: ImageNotice) => unknown, onError?: (error: unknown) => unknown): Watch {
     const target = pattern === '*' ? '*' : targetFor(pattern);
     const handleTo = (oid: string): unknown => this.#handleTo(oid);
-    return new Watch(this.#connection, target, this.#limits.noticeCredit, handleTo, listener);
+    return new Watch(this.#connection, target, this.#limits.noticeCredit, handleTo, listener, onError);
   }
 
   /** The same image with other options for what is sent through it. */

@@ -5,7 +5,8 @@
  * Invariants:
  *   S1  The kernel is never granted more notices than `credit` beyond those taken.
  *   S2  Whoever listens is told (`gap`) when notices may be missing: after a reconnect, or when the parts do not count up.
- *   S3  What a full lane did not take is offered again (`stuck`, `retry`) until the link is lost: no subscription falls silent.
+ *   S3  What a full lane did not take is offered again (`stuck`, `retry`) until the link is lost: no subscription falls silent, and
+ *       none that has ended stays with the kernel.
  */
 import { T, TelosError, type FromClient, type Notice, type Unsubscribed } from '../../protocol/index.js';
 
@@ -40,6 +41,7 @@ export class Subscription {
 
   /** Called at each greeting. */
   establish(): void {
+    if (this.ended) return this.forget();
     this.nextPart = 1;
     this.takenSinceCredit = 0;
     this.linked = true;
@@ -51,14 +53,17 @@ export class Subscription {
     this.missed = true;
     this.linked = false;
     this.stuck = false;
+    if (this.ended) this.forget();
   }
 
   retry(): void {
-    if (this.established) this.giveBack();
+    if (this.ended) this.takeLeave();
+    else if (this.established) this.giveBack();
     else this.establish();
   }
 
   onNotice([, , part, seq, time, changes]: Notice): void {
+    if (this.ended) return;
     if (part !== this.nextPart) this.missed = true;
     this.nextPart = part + 1;
     if (this.missed) this.sink.gap?.();
@@ -80,20 +85,24 @@ export class Subscription {
 
   /** The kernel said no. */
   refused(error: TelosError): void {
-    if (this.ended) return;
-    this.ended = true;
     this.stuck = false;
     this.forget();
+    if (this.ended) return;
+    this.ended = true;
     this.sink.ended?.(error);
   }
 
   end(): void {
     if (this.ended) return;
     this.ended = true;
-    this.stuck = false;
-    this.send([T.UNSUBSCRIBE, this.no]);
-    this.forget();
+    this.takeLeave();
     this.sink.ended?.();
+  }
+
+  /** The kernel forgets it too: when it is told, or when the link is lost. */
+  private takeLeave(): void {
+    this.stuck = this.linked && this.established && !this.send([T.UNSUBSCRIBE, this.no]);
+    if (!this.stuck) this.forget();
   }
 }
 

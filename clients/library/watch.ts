@@ -35,10 +35,11 @@ export class Watch implements AsyncIterableIterator<ImageNotice>, NoticeSink {
     credit: number,
     private readonly handleTo: (oid: string) => unknown,
     listener?: (notice: ImageNotice) => unknown,
+    onError: (error: unknown) => unknown = warn,
   ) {
     this.subscription = connection.session.subscribe(pattern, credit, this);
     if (this.subscription.stuck) connection.watch();
-    if (listener !== undefined) void this.deliver(listener);
+    if (listener !== undefined) void this.deliver(listener, onError);
   }
 
   notice(seq: number, time: number, flat: (string | string[])[]): void {
@@ -93,6 +94,7 @@ export class Watch implements AsyncIterableIterator<ImageNotice>, NoticeSink {
   /** Ends the subscription. */
   close(): void {
     this.subscription.end();
+    if (this.subscription.stuck) this.connection.watch();
   }
 
   return(): Promise<IteratorResult<ImageNotice>> {
@@ -104,8 +106,24 @@ export class Watch implements AsyncIterableIterator<ImageNotice>, NoticeSink {
     return this;
   }
 
-  /** A listener that throws ends nothing but itself: the error is unhandled, as in any event handler. */
-  private async deliver(listener: (notice: ImageNotice) => unknown): Promise<void> {
-    for await (const notice of this) await listener(notice);
+  /** Never rejects: what the listener throws ends nothing, and a refusal ends nothing but this. */
+  private async deliver(
+    listener: (notice: ImageNotice) => unknown,
+    onError: (error: unknown) => unknown,
+  ): Promise<void> {
+    for (;;) {
+      try {
+        const next = await this.next();
+        if (next.done === true) return;
+        await listener(next.value);
+      } catch (error) {
+        await Promise.resolve(error).then(onError).catch(warn);
+      }
+    }
   }
+}
+
+/** Node prints it to standard error and goes on; `process.on('warning', …)` hears it. */
+function warn(error: unknown): void {
+  process.emitWarning(error instanceof Error ? error : inspect(error));
 }

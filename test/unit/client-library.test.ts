@@ -288,6 +288,76 @@ describe('a watch', () => {
     for (const one of [watch, second]) one.close();
     await image.close();
   });
+
+  test('S3 one that is closed while the lane is full is taken back later; what is still under way to it is passed over', async () => {
+    const { links, image, connection } = open();
+    const link = links[0] as FakeLink;
+    const heard: number[] = [];
+    const watch = image.subscribe('*', ({ seq }) => heard.push(seq));
+    link.full = true;
+    watch.close();
+    link.handlers.work(notices(1, 2));
+    expect(connection.session.busy).toBe(true);
+    link.full = false;
+    connection.session.tick(0);
+    connection.session.tick(0);
+    expect(link.sent.slice(1)).toEqual([[T.UNSUBSCRIBE, 1]]);
+    expect(connection.session.busy).toBe(false);
+    expect(heard).toEqual([]);
+    await image.close();
+  });
+
+  test('S3 one that was closed when the link is lost is not established anew', async () => {
+    const { links, image } = open();
+    const link = links[0] as FakeLink;
+    const watch = image.subscribe('*');
+    link.full = true;
+    watch.close();
+    link.handlers.lost('gone');
+    link.full = false;
+    link.welcome(7);
+    expect(link.sent.slice(1)).toEqual([]);
+    await image.close();
+  });
+
+  describe('with a listener', () => {
+    const refusal = (): Envelope => [T.UNSUBSCRIBED, 1, new TelosError('BAD_NAME', 'no such pattern').toWire()];
+    const later = (): Promise<unknown> => new Promise((resolve) => setImmediate(resolve));
+
+    test('tells onError of a refusal, and of what the listener throws; the next notices come all the same', async () => {
+      const { links, image } = open();
+      const heard: unknown[] = [];
+      const listener = async ({ seq }: { seq: number }): Promise<void> => {
+        if (seq === 1) throw new Error('one');
+        heard.push(seq);
+      };
+      image.subscribe('*', listener, (error) => heard.push((error as Error).message));
+      links[0]?.handlers.work([...notices(1, 2), refusal()]);
+      await later();
+      expect(heard).toEqual(['one', 2, 'no such pattern']);
+      await image.close();
+    });
+
+    test('warns of them without onError, and of what onError throws: nothing is rejected unheard', async () => {
+      const { links, image } = open();
+      const heard: string[] = [];
+      const emitWarning = process.emitWarning.bind(process);
+      process.emitWarning = (what: string | Error) => void heard.push(what instanceof Error ? what.message : what);
+      try {
+        const fail = (what: string) => () => {
+          throw new Error(what);
+        };
+        image.subscribe('*', fail('one'));
+        image.subscribe('#1', fail('two'), fail('three'));
+        links[0]?.handlers.work([...notices(1, 1), [T.NOTICE, 2, 1, 1, 99, []], refusal()]);
+        await later();
+      } finally {
+        process.emitWarning = emitWarning;
+      }
+      expect(heard.sort()).toEqual(['no such pattern', 'one', 'three']);
+      await image.close();
+    });
+  });
 });
 
 describe('the session', () => {
