@@ -65,6 +65,14 @@ export const RELATIONS: readonly Relation[] = [
     holds: ({ message, link }) => message.window <= link.laneEnvelopes,
   },
   {
+    says: 'link.lane_bytes must be at least link.max_frame_bytes, else one frame fills a lane',
+    holds: ({ link }) => link.laneBytes >= link.maxFrameBytes,
+  },
+  {
+    says: 'link.lane_bytes must be at least message.window_bytes, else the answers of one client overflow its lane',
+    holds: ({ link, message }) => link.laneBytes >= message.windowBytes,
+  },
+  {
     says: 'link.reconnect_first_ms must be at most link.reconnect_soon_max_ms, and that at most link.reconnect_worker_max_ms and link.reconnect_client_max_ms',
     holds: ({ link }) =>
       link.reconnectFirstMs <= link.reconnectSoonMaxMs &&

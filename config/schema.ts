@@ -37,6 +37,9 @@ export const configSchema = z.strictObject({
       'Longest body of a ZeroMQ message; a longer one ends the connection.',
     ),
     laneEnvelopes: whole(65_536, 16).describe('Envelopes queued for one peer; past it senders get `BUSY`.'),
+    laneBytes: whole(128 * MiB, 64 * KiB).describe(
+      'Size of what is queued for one client; past it, as past `lane_envelopes`, its connection ends, and it gets its answers when it connects anew.',
+    ),
   }),
   message: group('Messages from clients.', {
     maxBodyBytes: whole(8 * MiB, KiB).describe(

@@ -128,7 +128,7 @@ export class KernelProcess {
       workers: this.#workers,
       admission: this.#admission,
       log: this.log,
-      welcome: (peer) => this.#welcome(peer, 0),
+      welcome: (peer) => this.#welcome(peer, 0, Infinity),
       broken: (error) => this.#fatal(TelosError.from(error)),
     });
     await new Promise<void>((resolve) => this.#kernel.recover(genesisCommit(), steadyNow(), resolve));
@@ -173,7 +173,7 @@ export class KernelProcess {
       toClient: (peer, envelope) => {
         if (!this.#link.send(peer, envelope)) this.#overflow(peer);
       },
-      welcome: (peer, session) => this.#welcome(peer, session),
+      welcome: (peer, session) => this.#welcome(peer, session, this.settings.config.link.laneBytes),
       refuse: (peer, error) => this.#link.refuse(peer, error),
       toHost: (host, envelope) => this.#toWorker(host, (peer) => this.#link.send(peer, envelope)),
       toService: (worker, envelope) => this.#toWorker(worker, (peer) => this.#link.send(peer, envelope)),
@@ -231,7 +231,8 @@ export class KernelProcess {
     });
   }
 
-  #welcome(peer: PeerId, session: number): void {
+  /** Clients are strangers: what waits for one is bounded in bytes too. What a worker is sent is bounded by what the kernel holds. */
+  #welcome(peer: PeerId, session: number, maxLaneBytes: number): void {
     const { link, message } = this.settings.config;
     const { incarnation, imageId } = this.#storage.journal.identity;
     const welcome: Welcome = [
@@ -246,7 +247,7 @@ export class KernelProcess {
       message.maxBodyBytes,
       message.window,
     ];
-    this.#link.welcome(peer, welcome);
+    this.#link.welcome(peer, welcome, maxLaneBytes);
   }
 
   #external(ticket: number, op: string): void {

@@ -5,6 +5,8 @@
  *   F2  no frame is larger than `maxFrameBytes`; an envelope that would be alone over it is handed back to `unsent`, in a microtask of its own:
  *       whoever sent it has to tell those who wait for it.
  *   F3  the writer's room is never used twice: ZeroMQ sends from it without a copy.
+ *   F4  what waits is bounded in number, and in bytes where `maxBytes` says so: past either the lane is full. One envelope may go over the bytes, so
+ *       that an empty lane takes whatever fits a frame.
  */
 import { pack } from '../codec.js';
 import { SIGNAL, type Hello, type Signal, type Welcome } from '../frames.js';
@@ -33,14 +35,18 @@ export const goodbyeFrame = (): Parts => [SIGNAL_PART.GOODBYE, pack([])];
 /** First in, first out, without moving what stands behind. */
 class Queue {
   private items: Envelope[] = [];
+  private sizes: number[] = [];
   private head = 0;
+  bytes = 0;
 
   get length(): number {
     return this.items.length - this.head;
   }
 
-  push(envelope: Envelope): void {
+  push(envelope: Envelope, bytes: number): void {
     this.items.push(envelope);
+    this.sizes.push(bytes);
+    this.bytes += bytes;
   }
 
   first(): Envelope | undefined {
@@ -48,16 +54,20 @@ class Queue {
   }
 
   shift(): void {
+    this.bytes -= this.sizes[this.head] as number;
     if (++this.head === this.items.length) this.clear();
     else if (this.head > 4096 && this.head * 2 > this.items.length) {
       this.items = this.items.slice(this.head);
+      this.sizes = this.sizes.slice(this.head);
       this.head = 0;
     }
   }
 
   clear(): void {
     this.items = [];
+    this.sizes = [];
     this.head = 0;
+    this.bytes = 0;
   }
 }
 
@@ -77,6 +87,8 @@ export class Lane {
   private readonly work = new Queue();
   /** Envelopes in the last frame. */
   private last = 0;
+  /** F4. Infinite: nobody weighs what is queued. */
+  maxBytes = Number.POSITIVE_INFINITY;
 
   constructor(
     private readonly limit: number,
@@ -95,14 +107,14 @@ export class Lane {
 
   /** False: the lane is full, nothing was queued. */
   push(envelope: Envelope): boolean {
-    if (this.work.length >= this.limit) return false;
-    this.work.push(envelope);
+    if (this.work.length >= this.limit || this.work.bytes >= this.maxBytes) return false;
+    this.work.push(envelope, this.maxBytes === Number.POSITIVE_INFINITY ? 0 : sizeOf(envelope));
     return true;
   }
 
   pushControl(envelope: Envelope): boolean {
     if (this.control.length >= this.limit) return false;
-    this.control.push(envelope);
+    this.control.push(envelope, 0);
     return true;
   }
 
@@ -151,6 +163,16 @@ export class Lane {
     );
     queueMicrotask(() => this.unsent(envelope, error));
   }
+}
+
+/** What keeps memory: texts and bytes, wherever they are in it. Nothing is encoded. */
+function sizeOf(part: unknown): number {
+  if (typeof part === 'string') return part.length;
+  if (typeof part !== 'object' || part === null) return 0;
+  if (part instanceof Uint8Array) return part.length;
+  let bytes = 0;
+  for (const inner of (Array.isArray(part) ? part : Object.values(part)) as unknown[]) bytes += sizeOf(inner);
+  return bytes;
 }
 
 /** Puts the header right before the envelopes, in its shortest form. */

@@ -42,10 +42,11 @@ export class Peer {
     this.state = 'greeted';
   }
 
-  letIn(now: number): void {
+  letIn(now: number, maxLaneBytes: number): void {
     this.lease = new Lease(this.options, now);
     this.state = 'up';
   }
+    this.lane.maxBytes = maxLaneBytes;
 
   shut(now: number): void {
     this.reset(now);

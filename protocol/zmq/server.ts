@@ -74,11 +74,11 @@ export class LinkServer {
     return server;
   }
 
-  /** Lets a peer in; what was sent to it meanwhile follows. */
-  welcome(peer: PeerId, welcome: Welcome): void {
+  /** Lets a peer in; what was sent to it meanwhile follows. `maxLaneBytes`: what may wait for it (frame.ts, F4). */
+  welcome(peer: PeerId, welcome: Welcome, maxLaneBytes = Number.POSITIVE_INFINITY): void {
     const target = this.peers.get(peer);
     if (target === undefined || target.state !== 'greeted') return;
-    target.letIn(performance.now());
+    target.letIn(performance.now(), maxLaneBytes);
     target.signals.push(readyFrame(welcome));
     this.sender.mark(target);
   }

@@ -3,8 +3,15 @@ import { unpack, type CommitBody, type Content, type Oid, type WireError } from 
 import type { TurnRecord } from '../journal/index.js';
 import { LOBBY } from './objects.js';
 
-/** Contents travel inside answers as their wire form. */
-export const readable = (content: Content): unknown => (content instanceof Uint8Array ? unpack(content) : content);
+/** Contents travel inside answers as their wire form. Nobody looks into one when a host commits it: what is no value is shown as its bytes. */
+export function readable(content: Content): unknown {
+  if (!(content instanceof Uint8Array)) return content;
+  try {
+    return unpack(content);
+  } catch {
+    return content;
+  }
+}
 
 export const errorForm = ([code, name, message, remedy]: WireError): object => ({ code, name, message, remedy });
 

@@ -41,6 +41,8 @@ import { Suspicion } from './suspicion.js';
 
 /** A turn waits this many turns before its objects' snapshots are written: a hot object costs one snapshot per so many turns. */
 const SNAPSHOT_LAG_TURNS = 8192;
+/** Saved answers that are read at once. */
+const MOST_STORED_READS = 32;
 /** A grant may last this many times the running time of a turn: the turn itself, its loads, and a slow machine. */
 const GRANT_LIMIT_FACTOR = 4;
 
@@ -61,6 +63,9 @@ export class KernelCore {
   turnsAccepted = 0;
   readsAnswered = 0;
   readonly #effects = new Effects(this);
+  /** Answers to be read from their keys, and those that are being read. */
+  readonly #storedWanted = new Set<SavedReply>();
+  readonly #storedReads = new Set<SavedReply>();
   #attempts = 0;
   #sessionCounter = 0;
   now = 0;
@@ -273,7 +278,7 @@ export class KernelCore {
 
   sendReply(session: Session, no: number, reply: SavedReply): void {
     if (session.peer === 0 || !reply.wanted) return;
-    if (reply.stored) this.#sendStored(session, no, reply);
+    if (reply.stored) this.#sendStored(reply);
     else this.#sendContent(session, no, reply.seq, reply.body, reply.error);
   }
 
@@ -281,15 +286,34 @@ export class KernelCore {
     this.ports.toClient(session.peer, error === null ? [T.ANSWER, no, body, seq] : [T.ERROR, no, error]);
   }
 
-  #sendStored(session: Session, no: number, reply: SavedReply): void {
-    const key = keys.reply(session.id, no);
-    this.reader.get([key], ([value]) => {
-      if (session.peer === 0 || !reply.wanted) return;
-      const what = `saved reply ${session.id}.${no}`;
-      if (value === undefined) throw new TelosError('DAMAGED', `${what} is missing; turn ${reply.seq} answered it`);
-      const [seq, , body, error] = decodeRecord<ReplyRecord>(value, what);
-      this.#sendContent(session, no, seq, body, error);
-    });
+  /** One read for each, however often it is asked for, and few at once: any of them may be as large as an answer can be. */
+  #sendStored(reply: SavedReply): void {
+    if (this.#storedReads.has(reply)) return;
+    this.#storedWanted.add(reply);
+    this.#readStored();
+  }
+
+  #readStored(): void {
+    for (const reply of this.#storedWanted) {
+      if (this.#storedReads.size >= MOST_STORED_READS) return;
+      this.#storedWanted.delete(reply);
+      if (reply.session.peer === 0 || !reply.wanted) continue;
+      this.#storedReads.add(reply);
+      this.reader.get([keys.reply(reply.session.id, reply.no)], ([value]) => {
+        this.#storedReads.delete(reply);
+        this.#sendRead(reply, value);
+        this.#readStored();
+      });
+    }
+  }
+
+  #sendRead(reply: SavedReply, value: Uint8Array | undefined): void {
+    const { session, no } = reply;
+    if (session.peer === 0 || !reply.wanted) return;
+    const what = `saved reply ${session.id}.${no}`;
+    if (value === undefined) throw new TelosError('DAMAGED', `${what} is missing; turn ${reply.seq} answered it`);
+    const [seq, , body, error] = decodeRecord<ReplyRecord>(value, what);
+    this.#sendContent(session, no, seq, body, error);
   }
 
   #consume(message: Message, reply: Reply, seq: number): void {

@@ -83,7 +83,8 @@ export class Operations {
     core.sessions.begin(session, message);
     try {
       const args = unpack(bytes);
-      if (op === 'undo' && Array.isArray(args)) message.selector = undoSelector(args[0]);
+      // The journal shows it for ever: what is no number is refused under the plain name.
+      if (op === 'undo' && Array.isArray(args) && typeof args[0] === 'number') message.selector = undoSelector(args[0]);
       if (!Array.isArray(args)) throw new TelosError('BAD_ARGUMENT', `${op} takes a list of arguments`);
       if (!(QUERY_OPS as readonly string[]).includes(op))
         throw new TelosError(
@@ -207,8 +208,12 @@ export class Operations {
 
   // ---- look-ups of turns --------------------------------------------------------------------------------------------------------------
 
-  service(_message: Message, op: string, args: Uint8Array, done: Done): void {
-    const [target, limit] = unpack(args) as unknown[];
+  /** What is no list is the host's fault, as every other malformed envelope of it. */
+  service(_message: Message, op: string, bytes: Uint8Array, done: Done): void {
+    const args = unpack(bytes);
+    if (!Array.isArray(args))
+      throw new TelosError('MALFORMED', `SERVICE: args of kernel.${op} are ${typeof args}, not a list`);
+    const [target, limit] = args as unknown[];
     if (op === 'history') this.queries.history(target, limit, null, Infinity, done);
     else if (op === 'names') this.queries.names(null, Infinity, done);
     else done(new TelosError('NOT_UNDERSTOOD', `the kernel has no look-up ${JSON.stringify(op)}`), null, this.core.now);

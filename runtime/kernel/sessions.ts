@@ -30,8 +30,8 @@ export interface Session {
   readonly inFlight: Map<number, Message>;
   /** Of their arguments. */
   inFlightBytes: number;
-  /** Of answers kept in memory, of turns that wrote nothing. */
-  readBytes: number;
+  /** Of answers that are whole in memory: also of those that wait for their turn to be durable, or for their own key. */
+  answerBytes: number;
   /** What the journal holds of it has been read (a session of this life has nothing there to read). */
   loaded: boolean;
   /** Recorded answers of services of requests that an earlier life did not finish. */
@@ -51,7 +51,7 @@ export function newSession(id: SessionId, key: string, agent: string, lastHeard:
     replies: new Map(),
     inFlight: new Map(),
     inFlightBytes: 0,
-    readBytes: 0,
+    answerBytes: 0,
     loaded: true,
     recorded: new Map(),
   };
@@ -168,14 +168,14 @@ export class Sessions {
 
   /** Why no more of it may be under way now, with the limit; null when it may. */
   #full(session: Session, bytes: number): string | null {
-    const { inFlight, replies, inFlightBytes, readBytes, id } = session;
+    const { inFlight, replies, inFlightBytes, answerBytes, id } = session;
     const { window, windowBytes, maxInFlightBytes } = this.limits;
     if (inFlight.size + replies.size >= window * 2 || inFlight.size >= window)
       return `session ${id} has ${inFlight.size} requests under way and ${replies.size} answers kept; message.window is ${window}`;
     if (inFlightBytes + bytes > windowBytes)
       return `session ${id} has ${inFlightBytes} bytes of arguments under way and sends ${bytes} more; message.window_bytes is ${windowBytes}`;
-    if (readBytes > windowBytes)
-      return `session ${id} has not said that it got ${readBytes} bytes of answers; message.window_bytes is ${windowBytes}`;
+    if (answerBytes > windowBytes)
+      return `session ${id} has not said that it got ${answerBytes} bytes of answers; message.window_bytes is ${windowBytes}`;
     if (this.#inFlightBytes + bytes > maxInFlightBytes)
       return `${this.#inFlightBytes} bytes of arguments are under way and ${bytes} more come; kernel.max_in_flight_bytes is ${maxInFlightBytes}`;
     return null;

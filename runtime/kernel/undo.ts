@@ -27,6 +27,7 @@ import {
   type SlotWrite,
 } from '../../protocol/index.js';
 import { keys, type TurnRecord } from '../journal/index.js';
+import { readable } from './answer-forms.js';
 import { NO_PATCHES, oversized, writtenKeys } from './commit.js';
 import type { KernelCore } from './core.js';
 import type { Message } from './message.js';
@@ -36,6 +37,8 @@ import type { Queries } from './queries.js';
 const MOST_NAMED = 20;
 /** The scan stops when it has found so many: nobody undoes them one by one. */
 export const MOST_DEPENDENTS = 10_000;
+/** Characters of what a client gave that an error quotes. */
+const SHOWN_LENGTH = 40;
 /** Characters of the reason that is kept for each. */
 const WHY_LENGTH = 200;
 
@@ -66,7 +69,7 @@ export class Undo {
     if (typeof seq !== 'number' || !Number.isSafeInteger(seq) || seq < 1 || seq > core.groups.acceptedSeq) {
       core.fail(
         message,
-        new TelosError('UNKNOWN_TURN', `there is no turn ${String(seq)}; the last is ${core.groups.acceptedSeq}`),
+        new TelosError('UNKNOWN_TURN', `there is no turn ${shown(seq)}; the last is ${core.groups.acceptedSeq}`),
         core.now,
       );
       return;
@@ -209,6 +212,13 @@ function restore(turn: TurnRecord): [Oid, SlotWrite[]][] {
   return [...byObject];
 }
 
+/** What a client gave for a turn: a text is cut, anything else but a number only named. */
+function shown(seq: unknown): string {
+  if (typeof seq === 'number') return String(seq);
+  if (typeof seq !== 'string') return `(${seq === null ? 'null' : typeof seq})`;
+  return JSON.stringify(seq.length > SHOWN_LENGTH ? `${seq.slice(0, SHOWN_LENGTH)}…` : seq);
+}
+
 const slotKey = (oid: Oid, slot: string): string => `${oid}\0${slot}`;
 
 /** Slots and names that the turn changed, as keys, and the listings (pseudo slots) that show it. */
@@ -232,7 +242,7 @@ function madeBy(turn: TurnRecord, body: CommitBody): Set<string> {
 }
 
 /** `undo(17)`: how an undo is named in the journal; the number is the turn that it took back. */
-export const undoSelector = (seq: unknown): string => `undo(${String(seq)})`;
+export const undoSelector = (seq: number): string => `undo(${String(seq)})`;
 const undoneBy = (turn: TurnRecord): number =>
   turn[5] === 'kernel' ? Number(/^undo\((\d+)\)$/.exec(turn[6])?.[1] ?? 0) : 0;
 
@@ -343,9 +353,10 @@ export class Dependents {
   /** A reference to an object that the turn made: it would lead to nothing. A client may have carried it, so no read need show it. */
   #referenceIn(other: TurnRecord, body: CommitBody): string | null {
     if (this.#created.size === 0) return null;
+    const after = contentsAfter(other);
     for (const [oid, writes] of body[3]) {
       for (const write of writes) {
-        const made = this.#madeIn(contentAfter(other, oid, write));
+        const made = this.#madeIn(after(oid, write));
         if (made !== null) return `stored a reference to ${made} in ${oid}.${write[0]}`;
       }
     }
@@ -362,7 +373,7 @@ export class Dependents {
   #madeIn(content: Content): Oid | null {
     if (!(content instanceof Uint8Array)) return null;
     if (!Buffer.from(content.buffer, content.byteOffset, content.byteLength).includes('$ref')) return null;
-    const rest: unknown[] = [unpack(content)];
+    const rest: unknown[] = [readable(content)];
     while (rest.length > 0) {
       const value = rest.pop();
       const oid = refIn(value) as Oid | undefined;
@@ -375,9 +386,12 @@ export class Dependents {
   }
 }
 
-/** What stood in the slot after this write; a patch shows only what it changes. */
-function contentAfter(turn: TurnRecord, oid: Oid, [slot, op, payload]: SlotWrite): Content {
-  if (op !== WRITE.PATCH) return payload;
-  const before = turn[10].find(([written, name]) => written === oid && name === slot);
-  return applyPatch(before?.[4] ?? null, payload as Uint8Array);
+/** What stood in a slot after a write of this turn; a patch shows only what it changes. What stood before is gone through once, for the first patch. */
+function contentsAfter(turn: TurnRecord): (oid: Oid, write: SlotWrite) => Content {
+  let before: Map<string, Content> | undefined;
+  return (oid, [slot, op, payload]) => {
+    if (op !== WRITE.PATCH) return payload;
+    before ??= new Map(turn[10].map(([written, name, , , content]) => [slotKey(written, name), content]));
+    return applyPatch(before.get(slotKey(oid, slot)) ?? null, payload as Uint8Array);
+  };
 }

@@ -314,8 +314,11 @@ describe('silence', () => {
 });
 
 describe('lanes', () => {
-  test('full-lane-of-a-stopped-client-answers-false-and-wedges-nobody', async () => {
-    const w = await world({ liveness: 300, echo: false });
+  test.each([
+    ['in-number', {}, 1000],
+    ['in-bytes', { laneBytes: 1_000_000 }, 10],
+  ])('full-lane-of-a-stopped-client-answers-false-and-wedges-nobody, %s', async (_, limits, most) => {
+    const w = await world({ liveness: 300, echo: false, ...limits });
     const slow = await connect(w, { liveness: 300 });
     const { peer } = await w.server.event('hello');
     await slow.event('welcomed');
@@ -341,6 +344,7 @@ describe('lanes', () => {
     const client = await connect(w);
     await client.event('welcomed');
     await client.do('send', { from: 1, count: 50 });
+    expect(await w.server.do('pending', { peer })).toBeLessThanOrEqual(most);
     void client.do('goodbyeAndExit');
     await w.server.event('goodbye');
     await ended(client.child);

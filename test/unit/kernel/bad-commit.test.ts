@@ -137,6 +137,24 @@ test.each(OFFENCES)('%s: an offence of the host, before any verdict; the kernel 
   expect(w.fatal).toBeNull();
 });
 
+test.each([
+  ['a number', pack(5)],
+  ['nothing', pack(null)],
+  ['a map', pack({ length: 2 })],
+  ['half a list', Buffer.from([0x92, 1])],
+])('look-up of the kernel with %s for arguments: an offence of the host; the kernel goes on', async (_, args) => {
+  const w = await bank();
+  w.ask(1, 2, '#b', 'look');
+  const run = w.runs(1).at(-1) as Run;
+  expect(() => w.kernel.fromHost(1, [T.SERVICE, 1, run[1], run[2], 'key', 'kernel', 'history', args], w.now)).toThrow(
+    malformed,
+  );
+  w.add(1, run, '#b', 1);
+  await w.settle();
+  expect(w.answers(1).at(-1)?.slice(0, 3)).toEqual([T.ANSWER, 2, 101]);
+  expect(w.fatal).toBeNull();
+});
+
 test('a stale patch is a conflict, not an offence', async () => {
   const w = await bank();
   const reads = read(w, 'text');

@@ -1,6 +1,6 @@
 /** What clients make the kernel hold is bounded in bytes (sessions.ts S4, replies.ts P1 to P3, groups.ts G5), in length and in number. */
 import { defaultConfig, type Config } from '../../../config/index.js';
-import { ORIGIN, pack, T, type CommitBody, type Envelope, type Run } from '../../../protocol/index.js';
+import { ORIGIN, pack, T, type CommitBody, type Envelope, type Run, type SessionId } from '../../../protocol/index.js';
 import { oid, world, type World } from './world.js';
 
 const KiB = 1024;
@@ -105,6 +105,71 @@ test('answers that a session has not said it got keep it out past its own limit,
   w.ask(1, 17, '#a', 'read', { lowest: 17 });
   expect(lastRun(w)[2]).toBe(17);
   expect(w.kernel.core.replies.bytes).toBe(0);
+});
+
+test('answers of turns that wrote count too, as long as they are in memory (S4)', async () => {
+  const w = await bank(limits({ message: { windowBytes: 64 * KiB, maxBodyBytes: 32 * KiB } }));
+  w.autoSync = false;
+  for (let no = 1; no <= 13; no++) write(w, no, 5 * KiB);
+  w.ask(1, 14, '#a', 'write');
+  expect(textOf(lastAnswer(w))).toMatch(/BUSY.*has not said that it got \d+ bytes.*message\.window_bytes is 65536/);
+  w.ask(1, 14, '#a', 'write', { lowest: 10 });
+  expect(lastRun(w)[2]).toBe(14);
+  w.autoSync = true;
+  await w.settle();
+  await w.tick(1000);
+  expect(w.kernel.core.sessions.byId.get(w.welcomed.get(1) as SessionId)?.answerBytes).toBe(0);
+});
+
+/** The sizes of the reads that the kernel asks for from now on. */
+function reads(w: World): number[] {
+  const sizes: number[] = [];
+  const { ports } = w.kernel.core;
+  const plain = ports.read.bind(ports);
+  const counted: typeof plain = (ticket, keys) => {
+    sizes.push(keys.length);
+    plain(ticket, keys);
+  };
+  Object.assign(ports, { read: counted });
+  return sizes;
+}
+
+test('an answer with a key that is asked for many times at once is read and sent once', async () => {
+  const w = await bank(defaultConfig);
+  write(w, 1, 10 * KiB);
+  await w.settle();
+  await w.tick(1000);
+  const before = w.answers(1).length;
+  const sizes = reads(w);
+  for (let i = 0; i < 1000; i++) w.ask(1, 1, '#a', 'write');
+  await w.settle();
+  expect(sizes).toEqual([1]);
+  expect(w.answers(1)).toHaveLength(before + 1);
+  w.ask(1, 1, '#a', 'write');
+  await w.settle();
+  expect(w.answers(1)).toHaveLength(before + 2);
+});
+
+test('many answers with keys are read a few at a time, and all are sent', async () => {
+  const w = await bank(defaultConfig);
+  for (let no = 1; no <= 200; no++) write(w, no, KiB);
+  await w.settle();
+  for (let i = 0; i < 10; i++) await w.tick(1000);
+  expect(w.kernel.core.replies.bytes).toBe(0);
+  w.toClient.length = 0;
+  const sizes = reads(w);
+  for (let no = 1; no <= 200; no++) w.ask(1, no, '#a', 'write');
+  await w.settle();
+  expect(Math.max(...sizes)).toBeLessThanOrEqual(32);
+  expect(new Set(w.answers(1).map(([, no]) => no)).size).toBe(200);
+  for (let no = 1; no <= 200; no++) w.ask(1, no, '#a', 'write');
+  w.kernel.clientLost(1, w.now);
+  await w.settle();
+  expect(w.answers(1)).toHaveLength(200);
+  await w.join(2, w.welcomed.get(1));
+  for (let no = 1; no <= 200; no++) w.ask(2, no, '#a', 'write');
+  await w.settle();
+  expect(w.answers(2)).toHaveLength(200);
 });
 
 test('an answer that its sender waits for no more leaves memory at once, and gets no key (P2)', async () => {

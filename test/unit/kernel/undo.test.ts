@@ -6,6 +6,7 @@ import {
   PARENTS,
   SHAPE,
   T,
+  unpack,
   VERDICT,
   WRITE,
   type Attempt,
@@ -322,6 +323,65 @@ test('dependents are counted up to a bound', async () => {
   expect(visited + 1).toBe(MOST_DEPENDENTS);
   expect([dependents.complete, dependents.list().length]).toEqual([false, MOST_DEPENDENTS]);
 });
+
+/** How often what stood before is looked at when a later turn of `size` patches is searched for references. */
+async function looks(size: number): Promise<number> {
+  const { Dependents } = await import('../../../runtime/kernel/undo.js');
+  const old = Buffer.alloc(4096, 7);
+  const patch = diff(old, Buffer.from(old).fill(8, 100, 110)) as Uint8Array;
+  const slots = Array.from({ length: size }, (_, i) => `s${i}`);
+  const record = (attempt: number, creates: string[], writes: CommitBody[3], before: TurnRecord[10]): TurnRecord => {
+    const body: CommitBody = [[], [], creates.map(oid), writes, [], [], [], [true, null, null]];
+    const fields = [attempt, 1, attempt, 0, 'test', '#a', 'set', 0, '', pack(body), before, [], 1, null];
+    return fields as unknown as TurnRecord;
+  };
+  let count = 0;
+  const before: TurnRecord[10] = slots.map((slot) => [oid('#b'), slot, 1 as Attempt, 1, old]);
+  const counted = new Proxy(before, {
+    get: (list, key, self) => {
+      if (typeof key === 'string' && key !== 'length') count++;
+      return Reflect.get(list, key, self) as unknown;
+    },
+  });
+  const dependents = new Dependents(record(1, ['#new'], [], []), 1);
+  const patches = slots.map((slot): SlotWrite => [slot, WRITE.PATCH, patch]);
+  dependents.visit(2, record(2, [], [[oid('#b'), patches]], counted));
+  expect(dependents.list()).toEqual([]);
+  return count;
+}
+
+test('looking for references takes time in proportion to the turn, also when it wrote patches', async () => {
+  const [small, large] = [await looks(200), await looks(2000)];
+  expect(large / small).toBeLessThan(11);
+});
+
+test('what a host stored that is no value holds no reference, and is shown as it is', async () => {
+  const it = await Bench.begin();
+  const broken = Buffer.concat([Buffer.from([0xdb, 0xff, 0xff, 0xff, 0xff]), Buffer.from('$ref')]);
+  const seq = await it.turn({ creates: ['#new'] });
+  await it.turn({ writes: [['#b', set('odd', broken)]] });
+  expect(await it.undo(seq)).toEqual(['done', '']);
+  it.w.query(1, 900, 'inspect', '#b');
+  await it.w.settle();
+  expect(it.answerTo(900)).toEqual(['done', '']);
+});
+
+test.each([['x'.repeat(100_000)], [['x'.repeat(100_000)]], [{ toString: 1 }], [null], ['5']])(
+  'what is no number of a turn is refused, and neither journal nor error repeats it (%#)',
+  async (seq) => {
+    const it = await Bench.begin();
+    it.w.query(1, 900, 'undo', seq);
+    await it.w.settle();
+    const [code, message] = it.answerTo(900) ?? [];
+    expect(code).toBe('UNKNOWN_TURN');
+    expect(message?.length).toBeLessThan(120);
+    it.w.query(1, 901, 'journal');
+    await it.w.settle();
+    const journal = JSON.stringify(unpack(it.w.answers(1).find((env) => env[1] === 901)?.[2] as Uint8Array));
+    expect(journal).toContain('"selector":"undo"');
+    expect(journal.length).toBeLessThan(3000);
+  },
+);
 
 test('two retries of one dead letter at once send it once', async () => {
   const it = await Bench.begin();
