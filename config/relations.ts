@@ -91,6 +91,14 @@ export const RELATIONS: readonly Relation[] = [
     holds: ({ host }) => host.batch <= host.mailbox,
   },
   {
+    says: 'turn.max_loaded_bytes must be at least twice message.max_object_bytes, else no turn can look at a large object',
+    holds: ({ turn, message }) => turn.maxLoadedBytes >= 2 * message.maxObjectBytes,
+  },
+  {
+    says: 'turn.max_loaded_bytes must be at most a quarter of turn.resident_bytes, else a turn that only reads ends its host',
+    holds: ({ turn }) => turn.maxLoadedBytes <= turn.residentBytes / 4,
+  },
+  {
     says: 'turn.max_grow_bytes must be less than turn.resident_bytes',
     holds: ({ turn }) => turn.maxGrowBytes < turn.residentBytes,
   },

@@ -120,6 +120,9 @@ export const configSchema = z.strictObject({
       maxSends: whole(100_000).describe('Sends to other objects.'),
       maxDepth: whole(256).describe('How deep sends may be nested.'),
       maxWrites: whole(100_000).describe('Slots written and objects made.'),
+      maxLoadedBytes: whole(256 * MiB, KiB).describe(
+        'Memory that the objects which it looks at may take, by estimate: they stay in the host until it ends.',
+      ),
       maxGrowBytes: whole(64 * MiB).describe('Array buffers made.'),
       residentBytes: whole(1.5 * GiB).describe(
         'Resident memory of a host process; past it the host is ended and what it ran is tried again in quarantine.',

@@ -77,6 +77,7 @@ const limits = {
   maxSends: 1e9,
   maxDepth: 256,
   maxWrites: 1e5,
+  maxLoadedBytes: 1e9,
   maxBodyBytes: 1 << 20,
   maxValueDepth: 64,
 };

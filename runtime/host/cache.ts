@@ -1,7 +1,8 @@
 /**
  * Owns: what this host holds of objects and names, in order of use. Doesn't own: what is true (the kernel), who waits for what (loader.ts).
  *
- *   O1  At most `objects` objects of together `bytes` bytes, the least used evicted first; one that a running turn looks at stays.
+ *   O1  At most `objects` objects of together `bytes` bytes, the least used evicted first; one that a running turn looks at stays (what one turn
+ *       may look at is bounded: turn.max_loaded_bytes). While it does, it is set aside when it is met: each `put` looks at few, however many stay.
  *   O2  Who evicts is told, so that the kernel is: it sends changes only for what is held.
  *   O3  Names are kept in two generations: the older one is forgotten when the younger one is full.
  */
@@ -94,18 +95,29 @@ export class ObjectCache {
 
   #evict(): void {
     const { objects, bytes } = this.limits;
-    let object = this.#oldest;
-    while (object !== null && (this.#objects.size > objects || this.#bytes > bytes)) {
-      const { newer } = object;
-      if (object.pins === 0 && object !== this.#newest) {
+    while (this.#objects.size > objects || this.#bytes > bytes) {
+      const object = this.#oldest;
+      if (object === null || object === this.#newest) return;
+      if (object.pins > 0) this.#setAside(object);
+      else {
         this.drop(object.oid);
         this.evicted(object.oid);
       }
-      object = newer;
     }
   }
 
+  /** Out of the order of use, until no turn looks at it or it is used again. */
+  #setAside(object: CachedObject): void {
+    this.#unlink(object);
+    object.newer = object.older = null;
+    object.unpinned = () => {
+      object.unpinned = null;
+      if (this.#objects.get(object.oid) === object) this.#link(object);
+    };
+  }
+
   #link(object: CachedObject): void {
+    object.unpinned = null;
     object.older = this.#newest;
     object.newer = null;
     if (this.#newest !== null) this.#newest.newer = object;

@@ -19,6 +19,8 @@ export class CachedObject {
   born: Attempt = ABSENT;
   /** Running turns that look at it: it is not evicted. */
   pins = 0;
+  /** Called when the last of them has ended. */
+  unpinned: (() => void) | null = null;
   /** Something changed that could not be applied: to be loaded anew at the next use. */
   stale = false;
   /** What it takes of the heap, by estimate. */
@@ -47,6 +49,10 @@ export class CachedObject {
       this.slots.set(rows[i] as string, new Cell(rows[i + 1] as Attempt, rows[i + 2] as number, content));
       this.memory += memoryOf(content);
     }
+  }
+
+  unpin(): void {
+    if (--this.pins === 0) this.unpinned?.();
   }
 
   /** References in the slots whose name ends in `*`, in the order of those names. */

@@ -43,6 +43,8 @@ export interface TurnLimits {
   readonly maxSends: number;
   readonly maxDepth: number;
   readonly maxWrites: number;
+  /** Of the objects that it looks at, by estimate (CachedObject.memory). */
+  readonly maxLoadedBytes: number;
   readonly maxBodyBytes: number;
   readonly maxValueDepth: number;
 }

@@ -59,6 +59,8 @@ export class Turn implements ViewOwner, MeteredTurn {
   hasNames = false;
   /** What it would leave behind; filled when its commit is built. */
   writes: TurnWrites = NO_WRITES;
+  /** Bytes of objects that it has pinned. */
+  #loaded = 0;
   #ids: IdSource | null = null;
   #date: object | null = null;
   #math: object | null = null;
@@ -117,7 +119,7 @@ export class Turn implements ViewOwner, MeteredTurn {
     const { target, oid, selector, args, nameAttempt } = this.message;
     const root = new Frame(this, null, null, null, selector, 0);
     if (target === '') return root.runSource(new WireArgs(args));
-    if (target.charCodeAt(0) !== 0x23) this.names.set(target, readName(target, oid, nameAttempt));
+    if (target.charCodeAt(0) !== 0x23) this.names.set(target, NameView.read(target, oid, nameAttempt));
     if (oid === null)
       return Promise.reject(this.failure('UNKNOWN_NAME', `no object is named ${JSON.stringify(target)}`));
     return root.perform(oid, selector, new WireArgs(args), null, root.nextPosition());
@@ -146,7 +148,7 @@ export class Turn implements ViewOwner, MeteredTurn {
     this.over = true;
     this.meter.stop();
     leaveMethods();
-    for (const view of this.views.values()) if (view.object !== null) view.object.pins--;
+    for (const view of this.views.values()) view.object?.unpin();
     this.#settle?.(outcome);
   }
 
@@ -280,6 +282,10 @@ export class Turn implements ViewOwner, MeteredTurn {
     const view = new ObjectView(this, oid, object);
     this.views.set(oid, view);
     object.pins++;
+    this.#loaded += object.memory;
+    const { maxLoadedBytes: most } = this.limits;
+    if (this.#loaded > most)
+      throw this.fatal('BUDGET', `the turn looked at objects of more than ${most} bytes (turn.max_loaded_bytes)`);
     return view;
   }
 
@@ -389,10 +395,4 @@ export class Turn implements ViewOwner, MeteredTurn {
   failureOf(wire: WireError): Error {
     return failureOf(wire, this);
   }
-}
-
-function readName(name: string, oid: Oid | null, attempt: Attempt): NameView {
-  const view = new NameView(name, oid, attempt);
-  view.wasRead = true;
-  return view;
 }

@@ -149,6 +149,13 @@ export class NameView implements DraftHome {
     readonly attempt: Attempt,
   ) {}
 
+  /** A name whose committed state was looked at before the turn began. */
+  static read(name: string, oid: Oid | null, attempt: Attempt): NameView {
+    const view = new NameView(name, oid, attempt);
+    view.wasRead = true;
+    return view;
+  }
+
   get oid(): Oid | null {
     const draft = this.drafts.get(this.name);
     if (draft !== undefined) return draft.removed ? null : (draft.content as Oid);

@@ -17,7 +17,13 @@ const RESTARTS = 1;
  * counts three quarters of the resident bound and the young generation, does not stop it first.
  */
 const CONFIG = {
-  turn: { run_time_ms: 1400, fuel: 100_000_000_000, resident_bytes: 180 * MiB, max_grow_bytes: 160 * MiB },
+  turn: {
+    run_time_ms: 1400,
+    fuel: 100_000_000_000,
+    resident_bytes: 180 * MiB,
+    max_grow_bytes: 160 * MiB,
+    max_loaded_bytes: 32 * MiB,
+  },
   host: { max_cached_bytes: 32 * MiB },
   supervisor: { restarts: RESTARTS },
 };

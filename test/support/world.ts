@@ -39,6 +39,7 @@ export const limits: TurnLimits = {
   maxSends: 10_000,
   maxDepth: 256,
   maxWrites: 10_000,
+  maxLoadedBytes: 256 << 20,
   maxBodyBytes: 8 << 20,
   maxValueDepth: 64,
 };

@@ -1,5 +1,8 @@
 /** What does not fit: objects, frames, caches. Real kernel, real hosts, small limits; the wire hands back what fits no frame (F2). */
 import { T } from '../../protocol/index.js';
+import type { ObjectState, Oid } from '../../protocol/index.js';
+import { ObjectCache } from '../../runtime/host/cache.js';
+import { CachedObject } from '../../runtime/turn/index.js';
 import { Image } from '../support/image.js';
 import { ref, type RefTo } from '../support/world.js';
 
@@ -199,6 +202,56 @@ describe('the cache of a host', () => {
     for (const oid of oids.slice(0, 8)) await image.send(oid, 'setSlot', 'text', new Uint8Array(100 * KiB));
     expect(image.total('bytes')).toBeLessThanOrEqual(512 * KiB);
     expect(image.total('objects')).toBeLessThan(objects);
+  });
+});
+
+describe('what one turn looks at', () => {
+  test('is charged: a wide read ends in BUDGET, naming the key, and its host goes on', async () => {
+    image = await Image.start(1, {
+      ...LIMITS,
+      host: { maxCachedBytes: 1024 * KiB },
+      turn: { maxLoadedBytes: 1024 * KiB },
+    });
+    const oids: string[] = [];
+    for (let i = 0; i < 20; i++) oids.push(await made({ text: new Uint8Array(100 * KiB), i }));
+    const read = (some: string[]): Promise<unknown> =>
+      image.send(
+        '',
+        'turn',
+        'async (oids) => { let n = 0; for (const oid of oids) { await image.ref(oid).i(); n++; } return n; }',
+        some,
+      );
+    for (let round = 0; round < 2; round++) {
+      await expect(read(oids)).rejects.toEqual(
+        code('BUDGET', /objects of more than 1048576 bytes \(turn\.max_loaded_bytes\)/),
+      );
+      expect(await read(oids.slice(10, 17))).toBe(7);
+      // What it let go of is evicted by what is looked at next.
+      for (const oid of oids) await image.send(oid, 'i');
+      expect(image.total('bytes')).toBeLessThanOrEqual(1024 * KiB);
+    }
+  });
+
+  test('stays in the cache, and is not looked at again by each put', () => {
+    const gone: Oid[] = [];
+    const cache = new ObjectCache({ objects: 10, bytes: 1e9 }, (oid) => void gone.push(oid));
+    const objects = Array.from({ length: 1000 }, (_, i) =>
+      CachedObject.of([`#${i}`, 1, 1, []] as unknown as ObjectState),
+    );
+    let looks = 0;
+    for (const object of objects) {
+      let pins = 1;
+      Object.defineProperty(object, 'pins', { get: () => (looks++, pins), set: (value: number) => (pins = value) });
+      cache.put(object);
+    }
+    expect([cache.size, gone]).toEqual([1000, []]);
+    expect(looks).toBeLessThanOrEqual(1000);
+    expect(cache.use('#5' as Oid)).toBe(objects[5]);
+    for (const object of objects) object.unpin();
+    cache.put(CachedObject.of(['#last', 1, 1, []] as unknown as ObjectState));
+    expect(cache.size).toBe(10);
+    expect(gone).toHaveLength(991);
+    expect(cache.use('#5' as Oid)).toBeUndefined();
   });
 });
 

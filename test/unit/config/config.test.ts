@@ -85,6 +85,8 @@ test.each<[string, unknown, RegExp]>([
   ['object-smaller-than-body', { message: { max_object_bytes: 1 << 20 } }, /max_object_bytes must be at least/],
   ['cache-smaller-than-object', { host: { max_cached_bytes: 1 << 20 } }, /max_cached_bytes must be at least/],
   ['cache-larger-than-host', { turn: { resident_bytes: 512 << 20 } }, /max_cached_bytes must be at most a quarter/],
+  ['reading-ends-the-host', { turn: { max_loaded_bytes: 512 << 20 } }, /max_loaded_bytes must be at most a quarter/],
+  ['object-that-no-turn-may-read', { turn: { max_loaded_bytes: 1 << 20 } }, /max_loaded_bytes must be at least twice/],
   ['lane-smaller-than-frame', { link: { lane_bytes: 1 << 20 } }, /lane_bytes must be at least link\.max_frame_bytes/],
   ['lane-smaller-than-window', { link: { lane_bytes: 32 << 20 } }, /lane_bytes must be at least message\.window_bytes/],
   ['body-larger-than-frame', { message: { max_body_bytes: 16777216 } }, /max_body_bytes/],
