@@ -19,6 +19,7 @@ import {
   writeFileAtomic,
 } from '../../runtime/image/index.js';
 import { tool } from './support/journal-tool.js';
+import { SOMEONE_ELSE, othersMayRead, testNeeding } from './support/needs.js';
 import { cleanUp, ended, isAlive, temporary } from './support/processes.js';
 
 const children: ChildProcess[] = [];
@@ -167,20 +168,22 @@ describe('files', () => {
     }
   });
 
-  const asRoot = process.getuid?.() === 0 ? test : test.skip;
-  asRoot('a directory without write permission [needs root, to be someone else]', () => {
+  const asSomeoneElse = process.getuid?.() === 0 && othersMayRead();
+  testNeeding('root and a checkout that others may read', asSomeoneElse, 'a directory without write permission', () => {
     const home = temporary('telos-image-');
     chmodSync(home, 0o755);
     const dir = join(home, 'image');
     mkdirSync(dir, { mode: 0o555 });
-    expect(tool('create', dir, {}, { uid: 65534 }).error).toMatchObject({
+    expect(tool('create', dir, {}, { uid: SOMEONE_ELSE }).error).toMatchObject({
       code: 'NO_PERMISSION',
       message: expect.stringContaining(dir),
     });
-    expect(tool('create', join(home, 'other'), {}, { uid: 65534 }).error).toMatchObject({ code: 'NO_PERMISSION' });
+    expect(tool('create', join(home, 'other'), {}, { uid: SOMEONE_ELSE }).error).toMatchObject({
+      code: 'NO_PERMISSION',
+    });
     expect(existsSync(join(home, 'other'))).toBe(false);
     const whole = join(home, 'whole');
     tool('fill', whole, { groups: 2 });
-    expect(tool('open', whole, {}, { uid: 65534 }).error).toMatchObject({ code: 'NO_PERMISSION' });
+    expect(tool('open', whole, {}, { uid: SOMEONE_ELSE }).error).toMatchObject({ code: 'NO_PERMISSION' });
   });
 });

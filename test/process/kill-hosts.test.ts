@@ -6,8 +6,8 @@ afterAll(cleanUp);
 
 const RECOVERY_MS = 2000;
 
-test('host-killed-under-load: 80 times; no answered move is lost, none is done twice, all is answered again within 2 s', async () => {
-  const result = await storm({ kills: 80, strike: (setting) => killOne(setting, 'host') });
+test('host-killed-under-load: 90 times; no answered move is lost, none is done twice, all is answered again within 2 s', async () => {
+  const result = await storm({ kills: 90, strike: (setting) => killOne(setting, 'host') });
   process.stderr.write(`${summary(result)}\n`);
   expect(result.wrong).toEqual([]);
   expect(result.moves).toBeGreaterThan(500);

@@ -4,6 +4,7 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { spawnSync } from 'node:child_process';
+import { SOMEONE_ELSE, othersMayRead, testNeeding } from './support/needs.js';
 import { Running, ROOT, cleanUp, pidsWith, run, telos, temporary, until, type Outcome } from './support/processes.js';
 
 afterAll(cleanUp);
@@ -79,28 +80,32 @@ test('path-where-nothing-can-be-made: BAD_PATH', async () => {
   if (process.platform === 'linux') await expectRefusal(await up(path), 'BAD_PATH', path);
 });
 
-/** Rights mean nothing to root: it lends its place to nobody. */
+const root = process.getuid?.() === 0;
+
+/** Rights mean nothing to root: it lends its place to someone else. */
 const asOther = (args: string[]): Outcome => {
-  const root = process.getuid?.() === 0;
   const { status, stdout, stderr } = spawnSync(process.execPath, [join(ROOT, 'dist/clients/cli/main.js'), ...args], {
     encoding: 'utf8',
     timeout: 30_000,
-    ...(root ? { uid: 65_534, gid: 65_534 } : {}),
+    ...(root ? { uid: SOMEONE_ELSE, gid: SOMEONE_ELSE } : {}),
   });
   return { code: status, stdout, stderr };
 };
 
-const onPosix = process.platform === 'win32' ? test.skip : test;
-
-onPosix('directory-without-write-permission: NO_PERMISSION, and nothing is made in it [needs posix]', async () => {
-  const home = temporary();
-  chmodSync(home, 0o755);
-  const image = join(home, 'image');
-  mkdirSync(image);
-  chmodSync(image, 0o555);
-  await expectRefusal(asOther(['up', '--image', image]), 'NO_PERMISSION', image);
-  expect(readdirSync(image)).toEqual([]);
-});
+testNeeding(
+  'posix, and as root a checkout that others may read',
+  process.platform !== 'win32' && (!root || othersMayRead()),
+  'directory-without-write-permission: NO_PERMISSION, and nothing is made in it',
+  async () => {
+    const home = temporary();
+    chmodSync(home, 0o755);
+    const image = join(home, 'image');
+    mkdirSync(image);
+    chmodSync(image, 0o555);
+    await expectRefusal(asOther(['up', '--image', image]), 'NO_PERMISSION', image);
+    expect(readdirSync(image)).toEqual([]);
+  },
+);
 
 test('configuration-that-breaks-a-relation: BAD_CONFIG, naming the keys', async () => {
   const home = temporary();
@@ -118,7 +123,7 @@ test('host-that-can-not-start: START_FAILED, naming host and cause, no restart w
     link: { max_frame_bytes: 2 ** 20 },
     message: { max_body_bytes: 2 ** 19, max_object_bytes: 2 ** 19 },
     host: { max_cached_bytes: 2 ** 20 },
-    turn: { resident_bytes: 20 * 2 ** 20, max_grow_bytes: 2 ** 20 },
+    turn: { resident_bytes: 20 * 2 ** 20, max_grow_bytes: 2 ** 20, max_loaded_bytes: 2 ** 20 },
   };
   writeFileSync(config, JSON.stringify(small));
   const outcome = await up(join(home, 'image'), ['--hosts', '1'], { TELOS_CONFIG: config });
