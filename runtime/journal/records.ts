@@ -68,8 +68,10 @@ export type OutboxRecord = [
 export type TimerRecord = OutboxRecord;
 /** `d` with no > 0. */
 export type ReplyRecord = [seq: Seq, ok: boolean, body: Content, error: WireError | null];
-/** `d` with no = 0. */
+/** `d` with no = 0. `lowest` ENDED_LOWEST: the session has ended, and only that is kept of it. */
 export type SessionRecord = [lastHeard: number, lowest: number, key: string, agent: string];
+/** No number is left that its sender could wait for. */
+export const ENDED_LOWEST = Number.MAX_SAFE_INTEGER;
 /** `l`: the message, why it was given up, and its history: [time, what happened] each. */
 export type DeadLetterRecord = [
   message: OutboxRecord,

@@ -2,7 +2,7 @@
  * The clients' side of the kernel: sessions that begin, go on and end, and what comes in on them. Messages end in core.ts.
  *
  *   C1  A new session is durable before its client hears of it. While the disk is full it can't be: nothing is written in it, and it becomes
- *       durable when its client comes back.
+ *       durable when its client comes back. Once durable, it ends as any other: what is left of it then says so (recovery.ts).
  *   C2  Messages to one name keep their order, also while the name is being looked up.
  *   C3  A session is in memory once, whoever greets with it and however often; the key is checked before anything happens to it.
  */
@@ -52,8 +52,8 @@ export class ClientSide {
       this.core.groups.whenWritten(() =>
         this.recovery.session(id, (session) => {
           if (!this.#arriving.delete(peer)) return;
-          if (session === null && this.recovery.neverWritten(id)) this.#grant(peer, id, identity);
-          else if (session === null) this.#expired(peer, id);
+          if (session === 'never written') this.#grant(peer, id, identity);
+          else if (session === 'ended') this.#expired(peer, id);
           else this.#attach(peer, session, identity);
         }),
       );

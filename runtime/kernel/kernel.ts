@@ -54,7 +54,7 @@ export class Kernel {
     this.core = new KernelCore(config, identity, ports, faults, readOnly);
     const queries = new Queries(this.core);
     this.#recovery = new Recovery(this.core);
-    this.#operations = new Operations(this.core, queries);
+    this.#operations = new Operations(this.core, queries, this.#recovery);
     this.#services = new Services(this.core, (message, op, args, done) =>
       this.#operations.service(message, op, args, done),
     );

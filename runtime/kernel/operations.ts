@@ -30,6 +30,7 @@ import type { KernelCore } from './core.js';
 import { notBegun, type Message } from './message.js';
 import type { KObject } from './objects.js';
 import type { Done, Queries } from './queries.js';
+import type { Recovery } from './recovery.js';
 import { loadedOf, unsendable } from './room.js';
 import type { HostState } from './router.js';
 import type { Session } from './sessions.js';
@@ -50,6 +51,7 @@ export class Operations {
   constructor(
     private readonly core: KernelCore,
     private readonly queries: Queries,
+    private readonly recovery: Recovery,
   ) {
     this.#undo = new Undo(core, queries);
   }
@@ -289,7 +291,7 @@ export class Operations {
   endSession(session: Session, now: number): void {
     const { core } = this;
     for (const message of [...session.inFlight.values()]) core.abandon(message, now);
-    core.groups.delete(keys.session(session.id));
+    this.recovery.removeHeader(session.id);
     core.forgetUnasked(session, () => true);
     for (const no of core.sessions.end(session)) core.groups.delete(keys.reply(session.id, no));
   }
@@ -366,7 +368,9 @@ export class Operations {
     const found: Buffer[] = [];
     const step = (key: Buffer): boolean => found.push(key) > 0;
     this.queries.scan(prefixRange(keys.session(id).subarray(0, 9)), step, () => {
-      for (const key of found) groups.delete(key);
+      const header = keys.session(id);
+      for (const key of found) if (!key.equals(header)) groups.delete(key);
+      this.recovery.removeHeader(id);
       groups.whenWritten(() => sessions.ending.delete(id));
     });
   }

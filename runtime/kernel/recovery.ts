@@ -16,6 +16,7 @@ import {
 } from '../../protocol/index.js';
 import {
   decodeRecord,
+  ENDED_LOWEST,
   fieldsOf,
   keys,
   prefixRange,
@@ -39,7 +40,9 @@ const RECORDS_PER_PAGE = 16;
 const UNWRITTEN_KEPT = 64;
 const ROWS_PER_PAGE = 512;
 
-type SessionRead = (session: Session | null, now: number) => void;
+const NO_HEADER: SessionRecord = [0, ENDED_LOWEST, '', ''];
+
+type SessionRead = (session: Session | 'ended' | 'never written', now: number) => void;
 
 export class Recovery {
   /** Seq of the snapshot of each object that was loaded for the replay. */
@@ -79,10 +82,18 @@ export class Recovery {
       last + 1 < incarnation ? [...before, last + 1, incarnation - 1].slice(-2 * UNWRITTEN_KEPT) : before;
   }
 
-  /** Was this session granted while the disk was full? Then nothing was written in it, and it may go on as a new one. */
-  neverWritten(id: SessionId): boolean {
+  /** Was this session granted while the disk was full? Then it has no header before its client comes back. */
+  #beganReadOnly(id: SessionId): boolean {
     const life = incarnationOf(id);
     return this.#unwritten.some((first, i) => i % 2 === 0 && first <= life && life <= (this.#unwritten[i + 1] ?? 0));
+  }
+
+  /** A session without a header has ended, but where one that never was durable has none either: there the header says so. */
+  removeHeader(id: SessionId): void {
+    const { groups, wallNow } = this.core;
+    const ended: SessionRecord = [wallNow, ENDED_LOWEST, '', ''];
+    if (this.#beganReadOnly(id)) groups.put(keys.session(id), ended);
+    else groups.delete(keys.session(id));
   }
 
   #adopt(oid: Oid, value: Uint8Array | undefined): void {
@@ -194,7 +205,7 @@ export class Recovery {
     reader.get(
       found.map(({ id }) => keys.session(id)),
       (values) => {
-        found.forEach((session, i) => values[i] === undefined && sessions.end(session));
+        found.forEach((session, i) => hasEnded(session.id, values[i]) && sessions.end(session));
         done();
         reader.flush();
       },
@@ -233,7 +244,8 @@ export class Recovery {
   }
 
   /**
-   * The session, read from the journal if it is not in memory: once, however many ask for it meanwhile. `null`: it has ended, or never was.
+   * The session, read from the journal if it is not in memory: once, however many ask for it meanwhile. 'ended': or it never was.
+   * 'never written': it was granted while the disk was full, so nothing was written in it, and it may go on as a new one.
    */
   session(id: SessionId, done: SessionRead): void {
     const { sessions } = this.core;
@@ -249,7 +261,7 @@ export class Recovery {
 
   #read(id: SessionId, session: Session): void {
     const { sessions } = this.core;
-    let header: SessionRecord | null = null;
+    let header = null as SessionRecord | null;
     const step = (key: Buffer, value: Uint8Array): void => {
       const [, no = 0] = fieldsOf(key);
       if (key.length > 17) this.#recorded(session, key, value);
@@ -262,9 +274,10 @@ export class Recovery {
     this.#each(prefixRange(keys.session(id).subarray(0, 9)), step, (now) => {
       const waiting = this.#reading.get(id) ?? [];
       this.#reading.delete(id);
-      const found = header !== null && !sessions.ending.has(id);
+      const absent = header === null && !sessions.ending.has(id) && this.#beganReadOnly(id) ? 'never written' : 'ended';
+      const [lastHeard, lowest, key, agent] = header ?? NO_HEADER;
+      const found = lowest !== ENDED_LOWEST && !sessions.ending.has(id);
       if (found) {
-        const [lastHeard, lowest, key, agent] = header as SessionRecord;
         Object.assign(session, {
           key,
           agent,
@@ -274,7 +287,10 @@ export class Recovery {
         } satisfies Partial<Session>);
         sessions.byId.set(id, session);
       } else sessions.end(session);
-      for (const done of waiting) done(found ? session : null, now);
+      for (const done of waiting) done(found ? session : absent, now);
     });
   }
 }
+
+const hasEnded = (id: SessionId, header: Uint8Array | undefined): boolean =>
+  header === undefined || decodeRecord<SessionRecord>(header, `session ${id}`)[1] === ENDED_LOWEST;

@@ -199,3 +199,56 @@ test('a session that began while the disk was full goes on when there is room, a
   await w.restart();
   expect(await w.join(6, session)).toBe(session);
 });
+
+/** A session that was granted while the disk was full, and is durable since. */
+async function lateSession(w: World): Promise<number> {
+  w.readOnly = true;
+  await w.restart();
+  const session = await w.join(2);
+  w.readOnly = false;
+  await w.restart();
+  expect(await w.join(3, session)).toBe(session);
+  return session;
+}
+
+async function expectEnded(w: World, session: number): Promise<void> {
+  greet(w, 6, session);
+  await w.settle();
+  await w.restart();
+  greet(w, 7, session);
+  await w.settle();
+  await w.tick(100 * 3_600_000);
+  await w.settle();
+  greet(w, 8, session);
+  await w.settle();
+  expect(w.refused.filter(([peer]) => peer > 5)).toEqual([6, 7, 8].map((peer) => [peer, 'EXPIRED']));
+}
+
+test('a session that began while the disk was full and said goodbye never begins anew', async () => {
+  const w = await bank();
+  const session = await lateSession(w);
+  w.host(1);
+  await w.load(1, '#a');
+  w.ask(3, 1, '#a', 'deposit');
+  w.add(1, nextRun(w), '#a', 5);
+  await w.settle();
+  w.kernel.clientGoodbye(3, w.now);
+  greet(w, 4, session);
+  await w.settle();
+  expect(w.refused).toEqual([[4, 'EXPIRED']]);
+  await expectEnded(w, session);
+});
+
+test('a session that began while the disk was full and was silent for two days never begins anew, nor while it is being removed', async () => {
+  const w = await bank();
+  const session = await lateSession(w);
+  w.kernel.clientLost(3, w.now);
+  w.autoSync = false;
+  await w.tick(50 * 3_600_000);
+  greet(w, 4, session);
+  await w.settle();
+  w.autoSync = true;
+  await w.settle();
+  expect(w.refused).toEqual([[4, 'EXPIRED']]);
+  await expectEnded(w, session);
+});
