@@ -11,6 +11,8 @@ export class Peer {
   state: PeerState = 'unknown';
   /** Whether the present id was handed to the `hello` handler. */
   announced = false;
+  /** The key under which it greeted, proved by some connection. */
+  greetedAs = '';
   lease: Lease;
   readonly lane: Lane;
   readonly signals: Parts[] = [];
@@ -44,9 +46,9 @@ export class Peer {
 
   letIn(now: number, maxLaneBytes: number): void {
     this.lease = new Lease(this.options, now);
+    this.lane.maxBytes = maxLaneBytes;
     this.state = 'up';
   }
-    this.lane.maxBytes = maxLaneBytes;
 
   shut(now: number): void {
     this.reset(now);

@@ -26,7 +26,7 @@ export class Proven {
     return this.open.has(key) && this.admitted(key);
   }
 
-  /** A connection greets under a key that is proved. */
+  /** A connection was let in that greeted under a key that is proved. */
   greeted(connection: object, key: string): void {
     this.namedBy.set(connection, key);
   }

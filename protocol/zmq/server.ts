@@ -78,6 +78,8 @@ export class LinkServer {
   welcome(peer: PeerId, welcome: Welcome, maxLaneBytes = Number.POSITIVE_INFINITY): void {
     const target = this.peers.get(peer);
     if (target === undefined || target.state !== 'greeted') return;
+    // Not before: whose token is refused has only named the key, and its end must not count that key's own connections off.
+    this.proven.greeted(target, target.greetedAs);
     target.letIn(performance.now(), maxLaneBytes);
     target.signals.push(readyFrame(welcome));
     this.sender.mark(target);
@@ -206,7 +208,7 @@ export class LinkServer {
     if (this.options.curve !== null && !this.proven.has(key)) {
       throw new TelosError('UNAUTHORIZED', `the key ${JSON.stringify(hello[4])} has connected nowhere`);
     }
-    this.proven.greeted(peer, key);
+    peer.greetedAs = key;
     peer.announced = true;
     this.handlers.hello(peer.id, hello, key);
   }

@@ -12,6 +12,8 @@ interface World {
   endpoint: string;
   serverKeys: Keys;
   admitted: Keys;
+  /** Admitted too. */
+  other: Keys;
 }
 
 afterAll(cleanUp);
@@ -20,12 +22,13 @@ async function world(options: object = {}): Promise<World> {
   const server = await LinkPeer.start('server');
   const serverKeys = await server.do<Keys>('keys');
   const admitted = await server.do<Keys>('keys');
+  const other = await server.do<Keys>('keys');
   const { endpoint } = await server.do<{ endpoint: string }>('bind', {
     keys: serverKeys,
-    admit: [admitted.publicKey],
+    admit: [admitted.publicKey, other.publicKey],
     ...options,
   });
-  return { server, endpoint, serverKeys, admitted };
+  return { server, endpoint, serverKeys, admitted, other };
 }
 
 async function connect(w: World, options: object = {}): Promise<LinkPeer> {
@@ -34,9 +37,9 @@ async function connect(w: World, options: object = {}): Promise<LinkPeer> {
   return client;
 }
 
-async function rawPeer(w: World): Promise<LinkPeer> {
+async function rawPeer(w: World, keys = w.admitted): Promise<LinkPeer> {
   const raw = await LinkPeer.start('dealer');
-  await raw.do('connect', { endpoint: w.endpoint, serverKey: w.serverKeys.publicKey, keys: w.admitted });
+  await raw.do('connect', { endpoint: w.endpoint, serverKey: w.serverKeys.publicKey, keys });
   return raw;
 }
 
@@ -89,6 +92,19 @@ describe('greeting', () => {
     const liar = await connect(w, { claim: (await w.server.do<Keys>('keys')).publicKey });
     expect((await liar.event('refused'))['code']).toBe('UNAUTHORIZED');
     expect(w.server.count('hello')).toBe(0);
+  });
+
+  test('who-only-named-the-key-of-another-does-not-count-it-off', async () => {
+    const w = await world({ welcome: false });
+    await connect(w);
+    await w.server.event('hello');
+    for (let peer = 2; peer <= 4; peer++) {
+      const liar = await rawPeer(w, w.other);
+      await liar.do('send', { parts: ['01', await hex(liar, helloOf(w.admitted.publicKey))] });
+      await w.server.event('hello', (heard) => heard['peer'] === peer);
+      await liar.do('send', { parts: ['05', await hex(liar, null)] });
+      await w.server.event('goodbye', (heard) => heard['peer'] === peer);
+    }
   });
 
   test('peer-without-curve-gets-nowhere', async () => {
@@ -328,6 +344,7 @@ describe('lanes', () => {
       async () => (await w.server.do<{ taken: number }>('send', { peer, count: 100, size: 100_000 })).taken === 0,
       30_000,
     );
+    expect(await w.server.do('pending', { peer })).toBeLessThanOrEqual(most);
     const client = await connect(w);
     const second = await w.server.event('hello', (heard) => heard['peer'] !== peer);
     await client.event('welcomed');
@@ -344,7 +361,6 @@ describe('lanes', () => {
     const client = await connect(w);
     await client.event('welcomed');
     await client.do('send', { from: 1, count: 50 });
-    expect(await w.server.do('pending', { peer })).toBeLessThanOrEqual(most);
     void client.do('goodbyeAndExit');
     await w.server.event('goodbye');
     await ended(client.child);
