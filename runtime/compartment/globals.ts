@@ -12,7 +12,7 @@ export const GLOBAL_NAMES: ReadonlySet<string> = new Set([
   ...['undefined', 'NaN', 'Infinity', 'globalThis', 'isFinite', 'isNaN', 'parseFloat', 'parseInt'],
   ...['decodeURI', 'decodeURIComponent', 'encodeURI', 'encodeURIComponent'],
   ...['Object', 'Array', 'Boolean', 'Number', 'BigInt', 'String', 'Symbol', 'RegExp', 'JSON', 'Reflect', 'Promise'],
-  ...['Map', 'Set', 'WeakMap', 'WeakSet', 'Iterator'],
+  ...['Map', 'Set', 'WeakMap', 'WeakSet'],
   ...[
     'ArrayBuffer',
     'DataView',
@@ -26,6 +26,27 @@ export const GLOBAL_NAMES: ReadonlySet<string> = new Set([
   ...['Int32Array', 'Float32Array', 'Float64Array', 'BigInt64Array', 'BigUint64Array'],
   ...['Error', 'AggregateError', 'EvalError', 'RangeError', 'ReferenceError', 'SyntaxError', 'TypeError', 'URIError'],
 ]);
+
+const ERRORS = [
+  'Error',
+  'EvalError',
+  'RangeError',
+  'ReferenceError',
+  'SyntaxError',
+  'TypeError',
+  'URIError',
+  'AggregateError',
+];
+
+/**
+ * Inherited names that code of libraries and methods assigns on its own objects (`error.name = …`), by the constructor whose prototype has them.
+ * The sandbox allows the same.
+ */
+export const ASSIGNABLE: Readonly<Record<string, readonly string[]>> = {
+  ...Object.fromEntries(ERRORS.map((error) => [error, ['name', 'message', 'constructor']])),
+  Object: ['constructor', 'hasOwnProperty', 'isPrototypeOf', 'propertyIsEnumerable', 'valueOf', 'toString'],
+  Function: ['constructor', 'name', 'length', 'toString'],
+};
 
 export function isKnownName(name: string): boolean {
   return GLOBAL_NAMES.has(name) || POWER_NAMES.has(name);

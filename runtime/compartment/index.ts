@@ -14,5 +14,5 @@ export { leaveMethods, Meter, type MeterLimits } from './meter.js';
 export { makeDate, makeMath } from './powers.js';
 export { Compiler, type CompiledMethod, type CompilerOptions, type MethodContext } from './compiler.js';
 export { lockdownRealm, type LockdownOptions } from './lockdown.js';
-export { GLOBAL_NAMES } from './globals.js';
+export { ASSIGNABLE, GLOBAL_NAMES } from './globals.js';
 export { functionText } from './source.js';

@@ -10,9 +10,13 @@
  *   G3  Values cross as JSON text, each property read once.
  */
 
-/** What is the same for all drafts. `names`: the globals that stay. `probes`: keys that are never messages. */
+/**
+ * What is the same for all drafts. `names`: the globals that stay. `assignable`: inherited names that may be assigned, by the global whose
+ * prototype has them. `probes`: keys that are never messages.
+ */
 export interface GuestSetting {
   readonly names: readonly string[];
+  readonly assignable: Readonly<Record<string, readonly string[]>>;
   readonly probes: readonly string[];
   readonly maxEffects: number;
 }
@@ -42,7 +46,7 @@ export interface Guest {
 /* eslint-disable @typescript-eslint/unbound-method -- taken before the realm is locked, called through `apply` */
 export function guest(): Guest {
   type Json = Record<string, unknown>;
-  const { apply, construct, ownKeys, getOwnPropertyDescriptor, defineProperty, getPrototypeOf, deleteProperty } =
+  const { apply, construct, ownKeys, getOwnPropertyDescriptor, defineProperty, getPrototypeOf, deleteProperty, set } =
     Reflect;
   const { freeze, create, isFrozen, getOwnPropertyDescriptors } = Object;
   const plainPrototype = Object.prototype;
@@ -50,8 +54,8 @@ export function guest(): Guest {
   const { parse, stringify } = JSON;
   const { then } = Promise.prototype;
   const { imul } = Math;
-  const [P, E, D, M, Bytes, Big, Text, N, Mathematics, ProxyOf] = [
-    ...([Promise, Error, Date, Map, Uint8Array, BigInt, String, Number, Math, Proxy] as const),
+  const [P, E, Wrong, D, M, Bytes, Big, Text, Mathematics, ProxyOf] = [
+    ...([Promise, Error, TypeError, Date, Map, Uint8Array, BigInt, String, Math, Proxy] as const),
   ];
   const { get: mapGet, set: mapSet } = Map.prototype;
   const { get: weakGet, set: weakSet } = WeakMap.prototype;
@@ -68,7 +72,7 @@ export function guest(): Guest {
     defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true });
   };
   const add = (list: unknown[], item: unknown): void => void apply(push, list, [item]);
-  const special = (key: string): boolean => /^\$+(?:bytes|int|ref|num)$/.test(key);
+  const special = (key: string): boolean => /^\$+(?:bytes|int|ref)$/.test(key);
   const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 
   const bytesOf = (text: string): Uint8Array => {
@@ -111,8 +115,7 @@ export function guest(): Guest {
     if (keys.length === 1 && first !== undefined && first[1] !== '$' && special(first)) {
       const text = (json as Json)[first] as string;
       if (first === '$bytes') return bytesOf(text);
-      if (first === '$int') return Big(text);
-      return first === '$ref' ? handle(text) : N(text);
+      return first === '$int' ? Big(text) : handle(text);
     }
     const map: Json = {};
     for (let i = 0; i < keys.length; i++) {
@@ -122,21 +125,31 @@ export function guest(): Guest {
     return map;
   };
 
-  const number = (value: number): unknown => {
-    if (value === 0 && 1 / value < 0) return { $num: '-0' };
-    return value - value === 0 ? value : { $num: Text(value) };
+  const number = (value: number, loose: boolean): unknown => {
+    if (value - value === 0) return value === 0 ? 0 : value;
+    if (loose) return Text(value);
+    throw new E(`${value} is no finite number`);
+  };
+  const int = (value: bigint): unknown => {
+    if (Big.asIntN(64, value) !== value && Big.asUintN(64, value) !== value)
+      throw new E('a bigint of more than 64 bits is no value of a slot');
+    return { $int: Text(value) };
   };
 
-  /** A value as a slot may hold it, as JSON: a copy, so that what is handed out later is what was looked at. */
-  const plain = (value: unknown, depth: number): unknown => {
+  /**
+   * A value as a slot may hold it, as JSON: a copy, so that what is handed out later is what was looked at. `loose`: for a line of the log, which
+   * may show what can't be stored.
+   */
+  const plain = (value: unknown, depth: number, loose = false): unknown => {
     if (depth > 64) throw new E('the value is nested deeper than 64');
     switch (typeof value) {
       case 'number':
-        return number(value);
+        return number(value, loose);
       case 'bigint':
-        return { $int: Text(value) };
+        return loose ? { $int: Text(value) } : int(value);
       case 'undefined':
-        return null;
+        if (loose) return null;
+        throw new E('undefined (or a hole of a list) is no value of a slot');
       case 'string':
       case 'boolean':
         return value;
@@ -147,15 +160,15 @@ export function guest(): Guest {
     if (ref !== undefined) return { $ref: ref };
     if (typeof value !== 'object') throw new E(`a ${typeof value} is no value of a slot`);
     if (value instanceof Bytes) return { $bytes: textOf(value) };
-    return isArray(value) ? plainList(value, depth) : plainMap(value, depth);
+    return isArray(value) ? plainList(value, depth, loose) : plainMap(value, depth, loose);
   };
-  const plainList = (value: readonly unknown[], depth: number): unknown[] => {
+  const plainList = (value: readonly unknown[], depth: number, loose: boolean): unknown[] => {
     const list: unknown[] = [];
     const { length } = value;
-    for (let i = 0; i < length; i++) add(list, plain(value[i], depth + 1));
+    for (let i = 0; i < length; i++) add(list, plain(value[i], depth + 1, loose));
     return list;
   };
-  const plainMap = (value: object, depth: number): Json => {
+  const plainMap = (value: object, depth: number, loose: boolean): Json => {
     const prototype = getPrototypeOf(value);
     if (prototype !== plainPrototype && prototype !== null)
       throw new E('only plain objects, lists and bytes are values');
@@ -167,9 +180,16 @@ export function guest(): Guest {
       const found = getOwnPropertyDescriptor(value, key);
       if (!found?.enumerable) continue;
       if (found.get !== undefined || found.set !== undefined) throw new E('an accessor is no value of a slot');
-      own(map, special(key) ? `$${key}` : key, plain(found.value, depth + 1));
+      own(map, special(key) ? `$${key}` : key, plain(found.value, depth + 1, loose));
     }
     return map;
+  };
+  /** A whole value: only inside one is `undefined` refused. */
+  const content = (value: unknown): unknown => (value === undefined ? null : plain(value, 0));
+  const contents = (values: readonly unknown[]): unknown[] => {
+    const list: unknown[] = [];
+    for (let i = 0; i < values.length; i++) add(list, content(values[i]));
+    return list;
   };
 
   // ---- what the draft does -------------------------------------------------------------------------------------------------------------
@@ -212,7 +232,7 @@ export function guest(): Guest {
     return error;
   };
   const send = async (to: string, selector: string, args: readonly unknown[]): Promise<unknown> => {
-    note(effects.sends, { to, selector, args: plainList(args, 0) });
+    note(effects.sends, { to, selector, args: contents(args) });
     for (let i = 0; i < task.recordings.length; i++) {
       const known = task.recordings[i]!;
       if (known.to !== to || known.selector !== selector) continue;
@@ -255,10 +275,10 @@ export function guest(): Guest {
   };
   const write = (key: string | symbol, value: unknown): boolean => {
     if (typeof key === 'symbol' || key.endsWith('*')) throw new E(`${Text(key)} is no data slot`);
-    plain(value, 0);
+    content(value);
     own(effects.writes, key, true);
     deleteProperty(effects.removed, key);
-    apply(mapSet, slots, [key, value]);
+    apply(mapSet, slots, [key, value === undefined ? null : value]);
     return true;
   };
   const remove = (key: string | symbol): boolean => {
@@ -300,7 +320,7 @@ export function guest(): Guest {
     more: object,
   ): void => {
     if (typeof selector !== 'string' || selector === '') throw new E('a selector is a string');
-    note(list, { to: idOf(target), selector, args: plainList(args, 0), ...more });
+    note(list, { to: idOf(target), selector, args: contents(args), ...more });
   };
   const createObject = async (given: unknown): Promise<object> => {
     const shown = plain(given ?? {}, 0);
@@ -312,7 +332,7 @@ export function guest(): Guest {
     let line = '';
     for (let i = 0; i < values.length; i++) {
       const value = values[i];
-      line += `${i === 0 ? '' : ' '}${typeof value === 'string' ? value : stringify(plain(value, 0))}`;
+      line += `${i === 0 ? '' : ' '}${typeof value === 'string' ? value : stringify(plain(value, 0, true))}`;
     }
     return line.slice(0, 4096);
   };
@@ -368,9 +388,32 @@ export function guest(): Guest {
   ];
   const makers = (): object[] => [() => 0, async () => 0, function* () {}, async function* () {}];
 
-  /** Takes away what makes code: from the global object, and from where every function leads to it. */
+  /** Takes away what makes code, where every function leads to it. */
   const disarm = (): void => {
     for (const maker of makers()) defineProperty(getPrototypeOf(maker) as object, 'constructor', { value: undefined });
+  };
+  /** As in the compartment (enableOverrides): a frozen name of a prototype can be assigned on what inherits it. */
+  const enableOverride = (owner: object, name: string): void => {
+    const found = getOwnPropertyDescriptor(owner, name);
+    if (found === undefined || !('value' in found)) return;
+    const { value, enumerable } = found as { value: unknown; enumerable: boolean };
+    defineProperty(owner, name, {
+      configurable: true,
+      enumerable,
+      get: () => value,
+      set(this: object, given: unknown) {
+        if (this === owner) throw new Wrong(`Cannot assign to read only property '${name}'`);
+        if (getOwnPropertyDescriptor(this, name) === undefined) own(this, name, given);
+        else set(this, name, given);
+      },
+    });
+  };
+  const enableOverrides = (): void => {
+    for (const [owner, names] of Object.entries(setting.assignable))
+      for (const name of names) enableOverride((realm[owner] as { prototype: object }).prototype, name);
+  };
+  /** The globals of a compartment, and no other. */
+  const onlyNames = (): void => {
     for (const name of ownKeys(realm) as string[]) if (!setting.names.includes(name)) deleteProperty(realm, name);
   };
   const lock = (root: unknown): void => {
@@ -410,7 +453,7 @@ export function guest(): Guest {
   const failed = (thrown: unknown): void => ended('failed', null, shownError(thrown));
   const answered = (value: unknown): void => {
     try {
-      ended('answered', plain(value, 0), null);
+      ended('answered', content(value), null);
     } catch (thrown) {
       failed(thrown);
     }
@@ -418,10 +461,17 @@ export function guest(): Guest {
   const error = (message: string): object => ({ name: 'Error', message });
   const stall = (): void => ended('stalled', null, error('it waits for a promise that nothing can settle'));
 
-  /** The slots as the draft left them: what it wrote may have changed since. */
+  /** The slots as the draft left them: what it wrote may have changed since, and so may the inside of what it only read. */
   const writesLeft = (): Json => {
     const writes = create(null) as Json;
-    for (const key of ownKeys(effects.writes) as string[]) own(writes, key, plain(apply(mapGet, slots, [key]), 0));
+    for (const key of ownKeys(effects.writes) as string[]) own(writes, key, content(apply(mapGet, slots, [key])));
+    for (const key of ownKeys(effects.reads) as string[]) {
+      const value: unknown = apply(mapGet, slots, [key]);
+      const settled = getOwnPropertyDescriptor(effects.writes, key) ?? getOwnPropertyDescriptor(effects.removed, key);
+      if (settled !== undefined || !isObject(value)) continue;
+      const left = plain(value, 0);
+      if (stringify(left) !== stringify(plain(revive(task.self[key]), 0))) own(writes, key, left);
+    }
     return writes;
   };
   const whole = (): object => {
@@ -443,6 +493,8 @@ export function guest(): Guest {
     prepare(text) {
       setting = parse(text) as GuestSetting;
       disarm();
+      enableOverrides();
+      onlyNames();
       own(realm, 'Date', makeDate());
       own(realm, 'Math', makeMath());
       own(realm, 'image', makePowers());

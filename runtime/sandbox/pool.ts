@@ -10,8 +10,8 @@
 import { MessageChannel } from 'node:worker_threads';
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
-import { TelosError } from '../../protocol/index.js';
-import { functionText, GLOBAL_NAMES } from '../compartment/index.js';
+import { fromJson, TelosError } from '../../protocol/index.js';
+import { ASSIGNABLE, functionText, GLOBAL_NAMES } from '../compartment/index.js';
 import { PROBES } from '../turn/index.js';
 import type { GuestTask } from './guest.js';
 import { NO_EFFECTS, readReport } from './report.js';
@@ -30,11 +30,12 @@ export interface PoolOptions {
 
 /** Heap of a thread beside the WebAssembly memory, MB. */
 const HEAP_MB = 24;
+const CANCELLED = 'it was cancelled';
 const THREAD = fileURLToPath(new URL('./thread.js', import.meta.url));
 
 const settingOf = ({ limits }: PoolOptions): ThreadSetting => ({
   limits,
-  setting: { names: [...GLOBAL_NAMES], probes: [...PROBES], maxEffects: limits.effects },
+  setting: { names: [...GLOBAL_NAMES], assignable: ASSIGNABLE, probes: [...PROBES], maxEffects: limits.effects },
 });
 
 const nothing = (verdict: Verdict, message: string): SandboxReport => ({
@@ -50,6 +51,8 @@ export class SandboxPool {
   readonly #threads: Piscina;
   /** Drafts that run or wait. */
   #open = 0;
+  /** Ends the drafts that no thread has taken yet. */
+  readonly #waiting = new Set<(why: string) => void>();
 
   constructor(private readonly options: PoolOptions) {
     this.#threads = new Piscina({
@@ -69,6 +72,7 @@ export class SandboxPool {
         stackSizeMb: 4,
       },
     });
+    this.#threads.on('error', (error: Error) => this.#unprepared(error));
   }
 
   /** Tries one draft. `signal` ends it. @throws TelosError BUSY */
@@ -85,7 +89,18 @@ export class SandboxPool {
     return typeof tried === 'string' ? nothing('killed', tried) : this.#judged(tried);
   }
 
+  /**
+   * A thread ended before it had a draft. Where threads are left they take what waits; else those that wait are told, and the next draft has
+   * one started again.
+   */
+  #unprepared(error: Error): void {
+    if (this.#threads.threads.length > 0) return;
+    for (const end of [...this.#waiting]) end(`no thread could be prepared: ${error.message}`);
+  }
+
+  /** @throws TelosError BAD_VALUE for what is no form of a value */
   #guestTask({ self, args, recordings, time, seed }: SandboxTask): GuestTask {
+    fromJson([Object.values(self), args, recordings.map(({ reply }) => reply)]);
     return JSON.parse(JSON.stringify({ self, args, recordings, time, seed })) as GuestTask;
   }
 
@@ -100,20 +115,29 @@ export class SandboxPool {
 
   /** The thread's word, or why there is none. */
   async #run(task: GuestTask, source: string, signal: AbortSignal | undefined): Promise<Tried | string> {
-    const { threads, queue } = this.options;
+    const { threads, queue, killAfterMs } = this.options;
+    if (signal?.aborted) return CANCELLED;
     if (this.#open >= threads + queue) throw busy(queue);
     this.#open++;
     const { port1, port2 } = new MessageChannel();
     const end = new AbortController();
-    const stop = (): void => end.abort();
-    signal?.addEventListener('abort', stop, { once: true });
+    let why = '';
+    const stop = (reason: string): void => {
+      why ||= reason;
+      end.abort();
+    };
+    const cancel = (): void => stop(CANCELLED);
+    signal?.addEventListener('abort', cancel, { once: true });
+    this.#waiting.add(stop);
     let word: Tried | undefined;
     let late: NodeJS.Timeout | undefined;
     port1.on('message', (message: 'begun' | Tried) => {
-      if (message === 'begun') late = setTimeout(stop, this.options.killAfterMs);
-      else {
+      if (message === 'begun') {
+        this.#waiting.delete(stop);
+        late = setTimeout(stop, killAfterMs, `it did not end within ${killAfterMs} ms`);
+      } else {
         word = message;
-        stop();
+        end.abort();
       }
     });
     try {
@@ -122,12 +146,14 @@ export class SandboxPool {
       return 'the thread ended without a word';
     } catch (thrown) {
       if (word !== undefined) return word;
-      if (!end.signal.aborted) return `the thread ended: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
-      return signal?.aborted ? 'it was cancelled' : `it did not end within ${this.options.killAfterMs} ms`;
+      return end.signal.aborted
+        ? why
+        : `the thread ended: ${thrown instanceof Error ? thrown.message : String(thrown)}`;
     } finally {
       this.#open--;
+      this.#waiting.delete(stop);
       clearTimeout(late);
-      signal?.removeEventListener('abort', stop);
+      signal?.removeEventListener('abort', cancel);
       port1.close();
     }
   }

@@ -2,7 +2,7 @@
  * One try of one draft, in a QuickJS of its own. Loaded in the threads of the pool: it imports as little as it can.
  *
  * Owns: the engine, for one draft. Doesn't own: the thread that it runs in, and the deadline by which that is ended (pool.ts): QuickJS asks for
- * its time only between instructions, so a long built-in is stopped from outside.
+ * its time only between instructions, so a built-in that outstays it is told at its end, and one that does not end is stopped from outside.
  */
 import { guest, type GuestSetting, type GuestTask } from './guest.js';
 import { freshEngine, type QuickJSContext, type QuickJSHandle } from './quickjs.js';
@@ -14,7 +14,7 @@ const JOBS_AT_ONCE = 256;
 /** What leaves the thread. `report`: the guest's own text, not looked at here. Without one the draft was ended, and why. */
 export interface Tried {
   readonly report: string | null;
-  readonly verdict: 'failed' | 'killed';
+  readonly verdict: 'refused' | 'killed';
   readonly why: string;
   readonly ms: number;
   readonly memoryBytes: number;
@@ -37,7 +37,7 @@ export class Sandbox {
   ) {
     const runtime = engine.engine.newRuntime();
     runtime.setMaxStackSize(limits.stackBytes);
-    runtime.setInterruptHandler(() => (this.#late ||= performance.now() - this.#begun > limits.runTimeMs));
+    runtime.setInterruptHandler(() => this.#isLate());
     this.#context = runtime.newContext();
     this.#guest = this.#evaluate(`(${guest.toString()})()`, 'guest.js');
     this.#call(this.#guest, 'prepare', this.#context.newString(JSON.stringify(setting)));
@@ -65,7 +65,8 @@ export class Sandbox {
     try {
       draft = this.#evaluate(`"use strict"; (${source}\n)`, 'method.js');
     } catch (thrown) {
-      return this.#without('failed', messageOf(thrown));
+      // It was read before, by a parser that knows more of the language.
+      return this.#isLate() ? this.#killed(thrown) : this.#without('refused', messageOf(thrown));
     }
     this.#call(made, 'start', draft);
     return this.#toItsEnd(made);
@@ -78,7 +79,7 @@ export class Sandbox {
       const ran = this.#context.runtime.executePendingJobs(JOBS_AT_ONCE);
       if (ran.error) return this.#killed(new Error(this.#shown(ran.error)));
       if (ran.value === 0) return this.#with(this.#report(made, true));
-      if (this.#late) return this.#killed(undefined);
+      if (this.#isLate()) return this.#killed(undefined);
     }
   }
 
@@ -88,14 +89,18 @@ export class Sandbox {
   }
 
   #with(report: string): Tried {
-    if (this.#late) return this.#killed(undefined);
+    if (this.#isLate()) return this.#killed(undefined);
     const { reportChars } = this.limits;
     if (report.length > reportChars)
       return this.#without('killed', `its report has ${report.length} characters of at most ${reportChars}`);
-    return { ...this.#without('failed', ''), report };
+    return { ...this.#without('killed', ''), report };
   }
 
-  #without(verdict: 'failed' | 'killed', why: string): Tried {
+  #isLate(): boolean {
+    return (this.#late ||= performance.now() - this.#begun > this.limits.runTimeMs);
+  }
+
+  #without(verdict: 'refused' | 'killed', why: string): Tried {
     const ms = performance.now() - this.#begun;
     return { report: null, verdict, why, ms, memoryBytes: this.engine.memory.buffer.byteLength };
   }

@@ -1,4 +1,4 @@
-/** What goes into a sandbox and what comes out: JSON data in both directions, in the forms of protocol/json.ts, and `{"$num": "NaN"}`. */
+/** What goes into a sandbox and what comes out: JSON data in both directions, in the forms of protocol/json.ts. */
 
 /** An answer that a send gets: the first one left over whose target and selector agree. */
 export interface Recording {
@@ -23,7 +23,7 @@ export interface SandboxTask {
 }
 
 export interface SandboxLimits {
-  /** Running time of the draft in ms, asked for between instructions of QuickJS. */
+  /** Running time of the draft in ms, asked for between instructions of QuickJS and at the end. */
   readonly runTimeMs: number;
   /** WebAssembly memory of the thread's QuickJS: the hard bound of all that a draft can hold. At least 16 MiB. */
   readonly memoryBytes: number;
@@ -48,7 +48,7 @@ export interface TriedTimer extends TriedSend {
 
 /** What the draft did and would have done. Nothing of it has happened. */
 export interface Effects {
-  /** Slots by name, as they were left; those that were removed are in `removed`. */
+  /** Slots by name, as they were left, also those whose value was changed inside; those that were removed are in `removed`. */
   readonly writes: Readonly<Record<string, unknown>>;
   readonly removed: readonly string[];
   readonly reads: readonly string[];
