@@ -6,7 +6,13 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { loadImageConfig } from '../config/index.js';
 import { TelosError } from '../protocol/index.js';
-import { SandboxPool, type Recording, type SandboxReport, type SandboxTask } from '../runtime/sandbox/index.js';
+import {
+  SandboxPool,
+  type Failure,
+  type Recording,
+  type SandboxReport,
+  type SandboxTask,
+} from '../runtime/sandbox/index.js';
 
 const USAGE = 'usage: sandbox FILE [--self JSON] [--arg JSON]… [--answer JSON]… [--image DIR] [--json]';
 
@@ -30,10 +36,21 @@ function mapOf(option: string, text: string): Record<string, unknown> {
   throw new TelosError('USAGE', `--${option} ${text} is no JSON object`);
 }
 
+function isFailure(value: unknown): value is Failure {
+  const { name, message } = (value ?? {}) as Partial<Failure>;
+  return typeof name === 'string' && typeof message === 'string';
+}
+
 function recordingOf(text: string): Recording {
-  const { to, selector, reply } = mapOf('answer', text);
-  if (typeof to === 'string' && typeof selector === 'string') return { to, selector, reply };
-  throw new TelosError('USAGE', `--answer ${text} is not like {"to": "cart", "selector": "total", "reply": 42}`);
+  const { to, selector, reply, error, ...others } = mapOf('answer', text);
+  if (typeof to === 'string' && typeof selector === 'string' && Object.keys(others).length === 0) {
+    if (error === undefined) return { to, selector, reply };
+    if (reply === undefined && isFailure(error)) return { to, selector, error };
+  }
+  throw new TelosError(
+    'USAGE',
+    `--answer ${text} is not like {"to": "cart", "selector": "total", "reply": 42} or {…, "error": {"name": "RangeError", "message": "too few"}}`,
+  );
 }
 
 function sourceIn(file: string): string {
@@ -48,18 +65,28 @@ function sourceIn(file: string): string {
   }
 }
 
+function asUsage<R>(read: () => R): R {
+  try {
+    return read();
+  } catch (thrown) {
+    throw TelosError.from(thrown, 'USAGE');
+  }
+}
+
 function readArguments(): Wanted {
   const many = { type: 'string', multiple: true, default: [] as string[] } as const;
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      self: { type: 'string', default: '{}' },
-      arg: many,
-      answer: many,
-      image: { type: 'string' },
-      json: { type: 'boolean', default: false },
-    },
-  });
+  const { values, positionals } = asUsage(() =>
+    parseArgs({
+      allowPositionals: true,
+      options: {
+        self: { type: 'string', default: '{}' },
+        arg: many,
+        answer: many,
+        image: { type: 'string' },
+        json: { type: 'boolean', default: false },
+      },
+    }),
+  );
   const [file] = positionals;
   if (file === undefined || positionals.length > 1) throw new TelosError('USAGE', 'one FILE is expected');
   const task: SandboxTask = {
@@ -98,8 +125,8 @@ async function main(): Promise<number> {
 try {
   process.exitCode = await main();
 } catch (thrown) {
-  const usage = thrown instanceof TypeError || (thrown instanceof TelosError && thrown.code === 'USAGE');
-  const error = TelosError.from(thrown, usage ? 'USAGE' : 'INTERNAL');
+  const error = TelosError.from(thrown, 'INTERNAL');
+  const usage = error.code === 'USAGE';
   const { code, name, message } = error;
   const remedy = usage ? USAGE : error.remedy;
   if (process.argv.includes('--json'))

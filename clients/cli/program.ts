@@ -131,7 +131,12 @@ function looking(program: Command): void {
   const trial = leaf(program, 'sandbox <file>', 'try the method in a file where nothing of what it does happens')
     .option('--self <json>', 'slots that it finds in self')
     .option('--arg <json>', 'an argument; may be repeated', collected, [])
-    .option('--answer <json>', 'what a send gets, {"to", "selector", "reply"}; may be repeated', collected, []);
+    .option(
+      '--answer <json>',
+      'what a send gets, {"to", "selector", "reply"} or with "error": {"name", "message"}; may be repeated',
+      collected,
+      [],
+    );
   runs(trial, (context, [file = ''], flags: TrialFlags) =>
     runTool(context, 'sandbox', [
       file,
