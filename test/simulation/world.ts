@@ -7,9 +7,11 @@ import type { GroupWrite, Key, KeyRange } from '../../runtime/journal/port.js';
 import { rangeOf, fieldsOf } from '../../runtime/journal/keys.js';
 import {
   decodeRecord,
+  ENDED_LOWEST,
   type DeadLetterRecord,
   type GroupRecord,
   type StrikesRecord,
+  type SessionRecord,
 } from '../../runtime/journal/records.js';
 import { T, type CommitBody, type Oid, type ToHost } from '../../protocol/envelope.js';
 import { unpack } from '../../protocol/codec.js';
@@ -370,11 +372,13 @@ export class World {
     this.history.lastLife = this.kernel?.life ?? 0;
     const { kept } = this.history;
     if (this.plan.lateEnd) kept.open = new Set(this.clients.map(({ session }) => session.id));
-    for (const [key] of this.disk.store.page(rangeOf('d'), Infinity)) {
+    for (const [key, value] of this.disk.store.page(rangeOf('d'), Infinity)) {
       const [session = 0, no = 0] = fieldsOf(key.subarray(0, RECORDED_KEY_BYTES));
       if (key.length > RECORDED_KEY_BYTES) kept.recorded.add(`${session}:${no}`);
-      else if (no === 0) kept.sessions.add(session);
-      else kept.replies.add(`${session}:${no}`);
+      else if (no === 0) {
+        // A header that says that its session has ended is no session: whatever else were kept of that would be left over.
+        if (decodeRecord<SessionRecord>(value, `session ${session}`)[1] !== ENDED_LOWEST) kept.sessions.add(session);
+      } else kept.replies.add(`${session}:${no}`);
     }
     for (const [key] of this.disk.store.page(rangeOf('s'), Infinity)) kept.strikes.add(fieldsOf(key).join(':'));
   }
