@@ -5,6 +5,9 @@ import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 import { ROOT } from './processes.js';
 
+/** One that does not end is a failure of its test, not of the whole run. */
+const TOOL_MS = 120_000;
+
 const LOADER = ['--no-warnings', '--import', join(ROOT, 'test/simulation/register.mjs')];
 const fixture = (name: string): string => join(ROOT, 'test/fixtures/journal', name);
 
@@ -21,10 +24,11 @@ export function fixtureLines(
   const limits = options.uid === undefined ? {} : { uid: options.uid, gid: options.uid };
   const child =
     options.shell === undefined
-      ? spawnSync(process.execPath, argv, { encoding: 'utf8', cwd: ROOT, ...limits })
+      ? spawnSync(process.execPath, argv, { encoding: 'utf8', cwd: ROOT, timeout: TOOL_MS, ...limits })
       : spawnSync('sh', ['-c', `${options.shell} exec "$@"`, 'sh', process.execPath, ...argv], {
           encoding: 'utf8',
           cwd: ROOT,
+          timeout: TOOL_MS,
           ...limits,
         });
   const lines = child.stdout.split('\n').filter((line) => line !== '');
